@@ -1,0 +1,130 @@
+// Package exec is the one interface between the layers of the driver.
+//
+// A layer takes an Executor and is one: cache, lanes, retry and the round trip
+// itself are stacked by the Connector, and a layer that is switched off is not
+// there at all. The package knows no protocol and does no I/O; everything above
+// and below it speaks in its Requests, Results and Errors.
+package exec
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
+
+// Executor runs autocommit statements that need nothing of, and leave nothing
+// on, a particular connection.
+//
+// Do may be called by any number of goroutines at once. The request, its
+// arguments included, belongs to the caller again when Do returns, whatever the
+// outcome. An error of Do means that no statement has an outcome of its own;
+// what it proves about execution is in Error.Proof.
+type Executor interface {
+	Do(ctx context.Context, req *Request) (*Response, error)
+}
+
+// A Request is what one caller wants done in one go.
+type Request struct {
+	Stmts []Stmt
+	// Class tells what may be done with the request as a whole.
+	Class Class
+}
+
+// Class sorts requests by what a second execution would do.
+type Class uint8
+
+const (
+	// Write is any request that is not known to be a Read: it is sent again only
+	// if the first attempt provably did not execute.
+	Write Class = iota
+	// Read changes nothing: it may be sent any number of times.
+	Read
+)
+
+// A Stmt is one SQL statement with its arguments bound by position: Args[i] is
+// the value of the parameter that SQLite numbers i+1.
+type Stmt struct {
+	SQL  string
+	Args []Value
+	// WantRows is false when nobody will read the rows.
+	WantRows bool
+	// Note is what earlier executions of this text have taught; never nil.
+	Note *Note
+	// Rowid tells how last_insert_rowid() is to be read in the result.
+	Rowid RowidRule
+}
+
+// RowidRule says whether a statement sets last_insert_rowid(). On a stream that
+// others have used, a statement that does not set it would report theirs.
+type RowidRule uint8
+
+const (
+	// RowidNone: the statement never sets it (SELECT, UPDATE, DELETE, DDL).
+	RowidNone RowidRule = iota
+	// RowidAlways: a plain INSERT, which sets it if its table has rowids at all.
+	RowidAlways
+	// RowidMaybe: an INSERT that may leave it as it was (OR IGNORE, upsert,
+	// INSERT ... SELECT).
+	RowidMaybe
+)
+
+// A Note is what running an SQL text has taught about it, shared by everybody
+// who runs the text. The zero value knows nothing.
+type Note struct {
+	// Large: the result has exceeded the server's limit for one response.
+	Large atomic.Bool
+	// SetsRowid: an execution on a stream of its own has reported a rowid, so
+	// the table has rowids.
+	SetsRowid atomic.Bool
+}
+
+// A Response holds one StmtResult for each statement of the request, in order.
+type Response struct {
+	Results []StmtResult
+}
+
+// StmtResult is the outcome of one statement: a Result, or an error, or neither
+// if the statement was skipped because one before it failed.
+type StmtResult struct {
+	Result *Result
+	Err    *Error
+}
+
+// A Result is what one statement gave. It is immutable once returned, except
+// for Cursor, which one reader owns.
+type Result struct {
+	Cols []Column
+	// Rows are the rows held in memory.
+	Rows Table
+	// Cursor gives the rows that are still on their way; nil if Rows is all.
+	Cursor Cursor
+
+	RowsAffected int64
+	// LastInsertID is SQLite's last_insert_rowid(), 0 where there is none.
+	LastInsertID int64
+
+	RowsRead    uint64
+	RowsWritten uint64
+	// ServerTime is how long the server worked on the statement, 0 if it did
+	// not say.
+	ServerTime time.Duration
+	// ReplicationIndex is the server's, 0 if it did not say.
+	ReplicationIndex uint64
+}
+
+// A Column describes one column of a result. Decltype is the declared type of
+// the table's column it comes from, empty for expressions.
+type Column struct {
+	Name     string
+	Decltype string
+}
+
+// A Cursor streams rows from the server. It is not safe for concurrent use.
+type Cursor interface {
+	// Next replaces the contents of t with the next rows, at least one. It
+	// returns io.EOF after the last, or an *Error.
+	Next(t *Table) error
+	// Close stops the transfer; it is idempotent and does not block on the
+	// network.
+	Close() error
+}
