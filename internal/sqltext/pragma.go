@@ -1,0 +1,80 @@
+package sqltext
+
+import "strings"
+
+// pragmaForm says in which forms a PRAGMA only reads.
+type pragmaForm uint8
+
+const (
+	bare     pragmaForm = 1 << iota // PRAGMA name
+	argument                        // PRAGMA name(x), PRAGMA name = x: x says what to read
+)
+
+// readingPragmas are those that change nothing, neither in the database nor on
+// the connection. What is not listed is taken to set something.
+var readingPragmas = map[string]pragmaForm{
+	"table_info": argument, "table_xinfo": argument, "table_list": bare | argument,
+	"index_list": argument, "index_info": argument, "index_xinfo": argument,
+	"foreign_key_list": argument, "foreign_key_check": bare | argument,
+	"integrity_check": bare | argument, "quick_check": bare | argument,
+
+	"database_list": bare, "collation_list": bare, "function_list": bare,
+	"module_list": bare, "pragma_list": bare, "compile_options": bare,
+	"page_count": bare, "freelist_count": bare, "data_version": bare,
+
+	// With a value these are settings.
+	"analysis_limit": bare, "application_id": bare, "auto_vacuum": bare,
+	"automatic_index": bare, "busy_timeout": bare, "cache_size": bare,
+	"cache_spill": bare, "cell_size_check": bare, "checkpoint_fullfsync": bare,
+	"count_changes": bare, "defer_foreign_keys": bare, "encoding": bare,
+	"foreign_keys": bare, "full_column_names": bare, "fullfsync": bare,
+	"ignore_check_constraints": bare, "journal_mode": bare,
+	"journal_size_limit": bare, "legacy_alter_table": bare, "locking_mode": bare,
+	"max_page_count": bare, "mmap_size": bare, "page_size": bare,
+	"query_only": bare, "read_uncommitted": bare, "recursive_triggers": bare,
+	"reverse_unordered_selects": bare, "schema_version": bare,
+	"secure_delete": bare, "short_column_names": bare, "synchronous": bare,
+	"temp_store": bare, "threads": bare, "trusted_schema": bare,
+	"user_version": bare, "wal_autocheckpoint": bare, "writable_schema": bare,
+}
+
+// readingPragma reports whether what follows the word PRAGMA only reads.
+func readingPragma(h *head) bool {
+	if len(h.toks) == 0 {
+		return false
+	}
+	name, ok := identifier(h.sql, h.toks[0])
+	h.skip()
+	if h.peek() == dot {
+		h.skip()
+		if len(h.toks) == 0 {
+			return false
+		}
+		name, ok = identifier(h.sql, h.toks[0])
+		h.skip()
+	}
+	if !ok {
+		return false
+	}
+	form := readingPragmas[strings.ToLower(name)]
+	if len(h.toks) == 0 {
+		return form&bare != 0
+	}
+	return form&argument != 0
+}
+
+// identifier is the name that a token stands for where SQLite expects one.
+func identifier(sql string, t token) (string, bool) {
+	s := sql[t.start:t.end]
+	switch t.class {
+	case word:
+		return s, true
+	case quoted, str:
+		in := s[1 : len(s)-1]
+		if q := s[:1]; q != "[" && strings.Contains(in, q) {
+			in = strings.ReplaceAll(in, q+q, q)
+		}
+		return in, true
+	}
+	return "", false
+}
