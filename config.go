@@ -1,0 +1,162 @@
+package tursoopt
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Defaults of the Config fields whose zero value stands for them.
+const (
+	// DefaultStmtCache is the number of SQL texts a Connector remembers.
+	DefaultStmtCache = 512
+	// DefaultConnectTimeout bounds dialling and the TLS handshake.
+	DefaultConnectTimeout = 10 * time.Second
+	// DefaultTimeout bounds calls that have no context of their own.
+	DefaultTimeout = 60 * time.Second
+)
+
+// Values of Config.Base.
+const (
+	// BaseNative is the driver's own client, the default.
+	BaseNative = "native"
+	// BaseLibsql is the wrapped libsql-client-go; ws and wss URLs always use it.
+	BaseLibsql = "libsql-client-go"
+)
+
+// Values of Config.Encoding.
+const (
+	// EncodingAuto takes the best encoding that the server has; the default.
+	EncodingAuto = "auto"
+	// EncodingJSON never tries protobuf.
+	EncodingJSON = "json"
+	// EncodingProtobuf insists on protobuf.
+	EncodingProtobuf = "protobuf"
+)
+
+// TxLock is the lock that BEGIN takes.
+type TxLock uint8
+
+const (
+	// TxDeferred takes no lock before the first statement; the default.
+	TxDeferred TxLock = iota
+	// TxImmediate takes the write lock at once.
+	TxImmediate
+	// TxExclusive is as TxImmediate; outside WAL mode it keeps readers out too.
+	TxExclusive
+)
+
+// String is the lock's name in a DSN.
+func (l TxLock) String() string {
+	switch l {
+	case TxDeferred:
+		return "deferred"
+	case TxImmediate:
+		return "immediate"
+	case TxExclusive:
+		return "exclusive"
+	}
+	return "invalid"
+}
+
+// A Config says which database a Connector talks to, and how. The zero value of
+// every field but URL means its default. It must not be changed while in use;
+// Clone it instead.
+type Config struct {
+	// URL is scheme://[user:password@]host[:port][/path] without a query. The
+	// schemes are libsql, turso, https, http, wss, ws and file; ":memory:" is a
+	// URL too.
+	URL string
+	// AuthToken is sent as a bearer token. A file: database ignores it.
+	AuthToken string
+	// TLS chooses between https and http for libsql and turso URLs, where nil
+	// means on; off needs a port in the URL. It cannot contradict other schemes.
+	TLS *bool
+	// RemoteEncryptionKey is handed to the server with every request.
+	RemoteEncryptionKey string
+	// Proxy is a URL whose scheme and host replace those of URL; the Host header
+	// stays that of URL.
+	Proxy string
+	// Base is BaseNative or BaseLibsql.
+	Base string
+	// Encoding is EncodingAuto, EncodingJSON or EncodingProtobuf.
+	Encoding string
+	// StmtCache is the number of SQL texts remembered: zero means
+	// DefaultStmtCache, negative turns the cache off (0 in a DSN).
+	StmtCache int
+	// TxLock is the lock of a BEGIN that does not name one.
+	TxLock TxLock
+	// ConnectTimeout bounds dialling and the TLS handshake: zero means
+	// DefaultConnectTimeout, negative no limit (0 in a DSN).
+	ConnectTimeout time.Duration
+	// Timeout bounds what has no context, such as Commit and Close: zero means
+	// DefaultTimeout, negative no limit (0 in a DSN).
+	Timeout time.Duration
+	// ParseTime turns text in DATE, DATETIME and TIMESTAMP columns into
+	// time.Time; nil means on.
+	ParseTime *bool
+	// FileOptions is the query of a file: or :memory: DSN that the SQLite driver
+	// gets as it is.
+	FileOptions string
+
+	// What follows has no DSN parameter.
+
+	// TLSConfig replaces the default TLS configuration.
+	TLSConfig *tls.Config
+	// DialContext replaces the dialler, for instance to reach a unix socket.
+	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Header is added to every request.
+	Header http.Header
+	// TokenSource gives the token of each request; it excludes AuthToken and may
+	// be called by several goroutines at once.
+	TokenSource func(context.Context) (string, error)
+	// Logger gets the driver's few messages; nil means none are written.
+	Logger *slog.Logger
+}
+
+// Clone is a copy that shares nothing that either may change; functions, the
+// logger and their state are shared.
+func (c *Config) Clone() *Config {
+	d := *c
+	if c.TLS != nil {
+		v := *c.TLS
+		d.TLS = &v
+	}
+	if c.ParseTime != nil {
+		v := *c.ParseTime
+		d.ParseTime = &v
+	}
+	if c.TLSConfig != nil {
+		d.TLSConfig = c.TLSConfig.Clone()
+	}
+	d.Header = c.Header.Clone()
+	return &d
+}
+
+func (c *Config) stmtCache() int {
+	if c.StmtCache == 0 {
+		return DefaultStmtCache
+	}
+	return max(c.StmtCache, 0)
+}
+
+// connectTimeout is 0 where there is no limit.
+func (c *Config) connectTimeout() time.Duration {
+	if c.ConnectTimeout == 0 {
+		return DefaultConnectTimeout
+	}
+	return max(c.ConnectTimeout, 0)
+}
+
+// timeout is 0 where there is no limit.
+func (c *Config) timeout() time.Duration {
+	if c.Timeout == 0 {
+		return DefaultTimeout
+	}
+	return max(c.Timeout, 0)
+}
+
+func (c *Config) parseTime() bool { return c.ParseTime == nil || *c.ParseTime }

@@ -1,0 +1,249 @@
+package tursoopt
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// dsnParams are the parameters in the order in which FormatDSN writes them.
+var dsnParams = []string{
+	"authToken", "auth_token", "jwt", "tls", "remote_encryption_key", "proxy", "base", "encoding",
+	"stmt_cache", "_txlock", "connect_timeout", "timeout", "parse_time",
+}
+
+// sqliteParams are those of SQLite's own URI file names.
+var sqliteParams = []string{"cache", "mode", "vfs", "immutable", "nolock", "psow", "modeof"}
+
+// ParseDSN reads a data source name: a URL whose query holds the parameters.
+// Unknown and repeated parameters are errors. An error names the parameter and
+// never holds the DSN, nor any value of it.
+func ParseDSN(dsn string) (*Config, error) {
+	base, query, _ := strings.Cut(dsn, "?")
+	c := &Config{URL: base}
+	seen := map[string]bool{}
+	var rest []string
+	for _, pair := range strings.Split(query, "&") {
+		if pair == "" {
+			continue
+		}
+		rawName, rawValue, _ := strings.Cut(pair, "=")
+		name, err := url.QueryUnescape(rawName)
+		if err != nil {
+			return nil, errors.New("turso-opt: a parameter's name is not well escaped")
+		}
+		if c.isFile() && forSQLite(name) {
+			rest = append(rest, pair)
+			continue
+		}
+		if !slices.Contains(dsnParams, name) {
+			return nil, unknownParam(name, rawValue)
+		}
+		if seen[name] {
+			return nil, fmt.Errorf("turso-opt: %s: given twice", name)
+		}
+		seen[name] = true
+		value, err := url.QueryUnescape(rawValue)
+		if err == nil && !c.isFile() && strings.Contains(rawValue, "#") {
+			err = errors.New("fragment")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("turso-opt: %s: the value is not well escaped", name)
+		}
+		if err := c.set(name, value); err != nil {
+			return nil, fmt.Errorf("turso-opt: %s: %w", name, err)
+		}
+	}
+	c.FileOptions = strings.Join(rest, "&")
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// forSQLite tells whether a file's parameter belongs to the SQLite driver: every
+// _name does, _txlock too, as the drivers have their own.
+func forSQLite(name string) bool {
+	return strings.HasPrefix(name, "_") || slices.Contains(sqliteParams, name)
+}
+
+// unknownParam names the parameter only where it cannot well be a piece of a
+// token with an unescaped & in it.
+func unknownParam(name, value string) error {
+	what := "unknown parameter"
+	plain := strings.IndexFunc(name, func(r rune) bool {
+		return r != '_' && (r < 'a' || r > 'z')
+	}) < 0
+	if plain && name != "" && len(name) <= 24 && value != "" {
+		what += " " + name
+	}
+	return fmt.Errorf("turso-opt: %s; known are %s", what, strings.Join(dsnParams, ", "))
+}
+
+func (c *Config) set(name, value string) (err error) {
+	switch name {
+	case "authToken", "auth_token", "jwt":
+		if value != "" && c.AuthToken != "" {
+			return errors.New("give at most one of authToken, auth_token and jwt")
+		}
+		if value != "" {
+			c.AuthToken = value
+		}
+	case "tls":
+		// libsql-client-go takes an empty tls for none.
+		if value != "" {
+			c.TLS, err = parseSwitch(value)
+		}
+	case "remote_encryption_key":
+		c.RemoteEncryptionKey = value
+	case "proxy":
+		c.Proxy = value
+	case "base":
+		c.Base = value
+	case "encoding":
+		c.Encoding = value
+	case "stmt_cache":
+		n, perr := strconv.ParseUint(value, 10, 31)
+		if perr != nil {
+			return errors.New("want a number of SQL texts, or 0 for none")
+		}
+		if c.StmtCache = int(n); n == 0 {
+			c.StmtCache = -1
+		}
+	case "_txlock":
+		switch value {
+		case "deferred":
+			c.TxLock = TxDeferred
+		case "immediate":
+			c.TxLock = TxImmediate
+		case "exclusive":
+			c.TxLock = TxExclusive
+		default:
+			return errors.New("want deferred, immediate or exclusive")
+		}
+	case "connect_timeout":
+		c.ConnectTimeout, err = parseTimeout(value)
+	case "timeout":
+		c.Timeout, err = parseTimeout(value)
+	case "parse_time":
+		c.ParseTime, err = parseSwitch(value)
+	}
+	return err
+}
+
+func parseSwitch(s string) (*bool, error) {
+	var v bool
+	switch s {
+	case "1", "on", "true":
+		v = true
+	case "0", "off", "false":
+	default:
+		return nil, errors.New("want on or off, 1 or 0, true or false")
+	}
+	return &v, nil
+}
+
+func parseTimeout(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 {
+		return 0, errors.New("want a duration such as 10s, or 0 for no limit")
+	}
+	if d == 0 {
+		return -1, nil
+	}
+	return d, nil
+}
+
+// FormatDSN is the DSN that ParseDSN reads back as the same Config, but for the
+// fields that have no parameter. It holds the token, the key and the URL's
+// password in the clear; for logs there is String.
+func (c *Config) FormatDSN() string {
+	var b strings.Builder
+	b.WriteString(c.URL)
+	sep := byte('?')
+	raw := func(pair string) {
+		b.WriteByte(sep)
+		b.WriteString(pair)
+		sep = '&'
+	}
+	add := func(name, value string) {
+		if value != "" {
+			raw(name + "=" + url.QueryEscape(value))
+		}
+	}
+	add("authToken", c.AuthToken)
+	add("tls", formatSwitch(c.TLS, "1", "0"))
+	add("remote_encryption_key", c.RemoteEncryptionKey)
+	add("proxy", c.Proxy)
+	add("base", c.Base)
+	add("encoding", c.Encoding)
+	if c.StmtCache != 0 {
+		add("stmt_cache", strconv.Itoa(max(c.StmtCache, 0)))
+	}
+	if c.TxLock != TxDeferred {
+		add("_txlock", c.TxLock.String())
+	}
+	add("connect_timeout", formatTimeout(c.ConnectTimeout))
+	add("timeout", formatTimeout(c.Timeout))
+	add("parse_time", formatSwitch(c.ParseTime, "on", "off"))
+	if c.FileOptions != "" {
+		raw(c.FileOptions)
+	}
+	return b.String()
+}
+
+func formatSwitch(v *bool, on, off string) string {
+	switch {
+	case v == nil:
+		return ""
+	case *v:
+		return on
+	}
+	return off
+}
+
+func formatTimeout(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return max(d, 0).String()
+}
+
+// String is the DSN with token, key, passwords and the SQLite driver's own
+// options replaced. It is for people, not for ParseDSN.
+func (c Config) String() string {
+	const hidden = "xxxxx"
+	c.URL, c.Proxy = redactURL(c.URL), redactURL(c.Proxy)
+	if c.AuthToken != "" {
+		c.AuthToken = hidden
+	}
+	if c.RemoteEncryptionKey != "" {
+		c.RemoteEncryptionKey = hidden
+	}
+	if c.FileOptions != "" {
+		c.FileOptions = hidden // may hold _auth_pass or _pragma=key(...)
+	}
+	return c.FormatDSN()
+}
+
+// GoString keeps %#v from printing what String hides.
+func (c Config) GoString() string { return "tursoopt.Config(" + c.String() + ")" }
+
+// LogValue is String, for log/slog.
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+func redactURL(s string) string {
+	if !strings.Contains(s, "@") {
+		return s
+	}
+	u, err := url.Parse(s)
+	if err != nil {
+		return "invalid-url"
+	}
+	return u.Redacted()
+}

@@ -1,0 +1,135 @@
+package tursoopt
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+)
+
+// isFile tells whether the database is a local SQLite file or memory.
+func (c *Config) isFile() bool {
+	return c.URL == ":memory:" || len(c.URL) >= 5 && strings.EqualFold(c.URL[:5], "file:")
+}
+
+// validate refuses what no layer could honour. Its errors name the field's DSN
+// parameter and hold no value.
+func (c *Config) validate() error {
+	switch c.Base {
+	case "", BaseNative, BaseLibsql:
+	default:
+		return errors.New("turso-opt: base: want native or libsql-client-go")
+	}
+	switch c.Encoding {
+	case "", EncodingAuto, EncodingJSON, EncodingProtobuf:
+	default:
+		return errors.New("turso-opt: encoding: want auto, json or protobuf")
+	}
+	if c.TxLock > TxExclusive {
+		return errors.New("turso-opt: _txlock: want deferred, immediate or exclusive")
+	}
+	if !headerSafe(c.AuthToken) {
+		return errors.New("turso-opt: authToken: contains a control character")
+	}
+	if !headerSafe(c.RemoteEncryptionKey) {
+		return errors.New("turso-opt: remote_encryption_key: contains a control character")
+	}
+	if c.AuthToken != "" && c.TokenSource != nil {
+		return errors.New("turso-opt: authToken: AuthToken and TokenSource exclude each other")
+	}
+	if c.isFile() {
+		return c.validateFile()
+	}
+	if c.FileOptions != "" {
+		return errors.New("turso-opt: FileOptions are for file: and :memory: only")
+	}
+	_, _, err := c.remote()
+	return err
+}
+
+func (c *Config) validateFile() error {
+	rest, isURL := strings.CutPrefix(strings.ToLower(c.URL), "file://")
+	switch {
+	case isURL && !strings.HasPrefix(rest, "/"):
+		return errors.New("turso-opt: URL: a file URL has one slash or three, not two")
+	case strings.Contains(c.URL, "?"):
+		return errors.New("turso-opt: URL: must not have a query")
+	case c.TLS != nil:
+		return errors.New("turso-opt: tls: has no meaning for a file")
+	case c.Proxy != "":
+		return errors.New("turso-opt: proxy: has no meaning for a file")
+	case c.Base != "":
+		return errors.New("turso-opt: base: has no meaning for a file")
+	case c.RemoteEncryptionKey != "":
+		return errors.New("turso-opt: remote_encryption_key: has no meaning for a file")
+	}
+	return nil
+}
+
+// endpoint is the http or https URL that requests go to, and the Host header to
+// send, empty where it is the URL's own.
+func (c *Config) endpoint() (u *url.URL, host string, err error) {
+	u, host, err = c.remote()
+	if err == nil && (u.Scheme == "ws" || u.Scheme == "wss") {
+		return nil, "", errors.New("turso-opt: URL: ws and wss go through base=libsql-client-go")
+	}
+	return u, host, err
+}
+
+// remote is endpoint with ws and wss. It follows libsql-client-go in what TLS
+// may be combined with. Errors of url.Parse quote the URL and so are dropped.
+func (c *Config) remote() (u *url.URL, host string, err error) {
+	if strings.ContainsAny(c.URL, "?#") {
+		return nil, "", errors.New("turso-opt: URL: must have neither a query nor a fragment (escape # as %23)")
+	}
+	u, err = url.Parse(c.URL)
+	if err != nil {
+		return nil, "", errors.New("turso-opt: URL: not a valid URL (it is not shown, as it may hold secrets)")
+	}
+	switch u.Scheme {
+	case "libsql", "turso":
+		if c.TLS == nil || *c.TLS {
+			u.Scheme = "https"
+		} else if u.Port() == "" {
+			return nil, "", errors.New("turso-opt: tls: tls=0 needs an explicit port in the URL")
+		} else {
+			u.Scheme = "http"
+		}
+	case "https", "wss":
+		if c.TLS != nil && !*c.TLS {
+			return nil, "", errors.New("turso-opt: tls: https and wss URLs cannot opt out of TLS")
+		}
+	case "http", "ws":
+		if c.TLS != nil && *c.TLS {
+			return nil, "", errors.New("turso-opt: tls: http and ws URLs cannot opt in to TLS")
+		}
+	default:
+		return nil, "", errors.New("turso-opt: URL: want one of libsql://, turso://, https://, http://, wss://, ws://, file: and :memory:")
+	}
+	if u.Hostname() == "" {
+		return nil, "", errors.New("turso-opt: URL: has no host")
+	}
+	ws := u.Scheme == "ws" || u.Scheme == "wss"
+	if ws && c.Base == BaseNative {
+		return nil, "", errors.New("turso-opt: base: ws and wss need base=libsql-client-go")
+	}
+	if c.Proxy == "" {
+		return u, "", nil
+	}
+	if ws {
+		return nil, "", errors.New("turso-opt: proxy: cannot be used with ws and wss")
+	}
+	p, err := url.Parse(c.Proxy)
+	if err != nil || p.Hostname() == "" || p.Scheme != "" && p.Scheme != "http" && p.Scheme != "https" {
+		return nil, "", errors.New("turso-opt: proxy: want an http or https URL")
+	}
+	host, u.Host = u.Host, p.Host
+	if p.Scheme != "" {
+		u.Scheme = p.Scheme
+	}
+	return u, host, nil
+}
+
+// headerSafe tells whether s can travel as an HTTP header's value.
+func headerSafe(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) < 0
+}
