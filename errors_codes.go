@@ -1,0 +1,52 @@
+package tursoopt
+
+import "strings"
+
+// primaryCodes are SQLite's result codes by name. sqld says SQLITE_UNKNOWN for
+// SQLITE_ERROR.
+var primaryCodes = map[string]int{
+	"SQLITE_ERROR": 1, "SQLITE_UNKNOWN": 1, "SQL_INPUT_ERROR": 1, "SQL_PARSE_ERROR": 1,
+	"SQLITE_INTERNAL": 2, "SQLITE_PERM": 3, "SQLITE_ABORT": 4, "SQLITE_BUSY": 5, "SQLITE_LOCKED": 6,
+	"SQLITE_NOMEM": 7, "SQLITE_READONLY": 8, "SQLITE_INTERRUPT": 9, "SQLITE_IOERR": 10,
+	"SQLITE_CORRUPT": 11, "SQLITE_NOTFOUND": 12, "SQLITE_FULL": 13, "SQLITE_CANTOPEN": 14,
+	"SQLITE_PROTOCOL": 15, "SQLITE_SCHEMA": 17, "SQLITE_TOOBIG": 18, "SQLITE_CONSTRAINT": 19,
+	"SQLITE_MISMATCH": 20, "SQLITE_MISUSE": 21, "SQLITE_NOLFS": 22, "SQLITE_AUTH": 23,
+	"SQLITE_RANGE": 25, "SQLITE_NOTADB": 26,
+}
+
+// messageCodes are the beginnings of SQLite's messages and their extended codes.
+var messageCodes = []struct {
+	text string
+	code int
+}{
+	{"UNIQUE constraint failed", 2067}, {"FOREIGN KEY constraint failed", 787},
+	{"NOT NULL constraint failed", 1299}, {"CHECK constraint failed", 275},
+	{"cannot store ", 3091}, {"datatype mismatch", 20}, {"database is locked", 5},
+	{"database table is locked", 6}, {"interrupted", 9}, {"string or blob too big", 18},
+	{"attempt to write a readonly database", 8},
+}
+
+// sqliteCodes finds SQLite's numbers. The message counts only where it agrees
+// with the server's code, or where a replica has hidden that: RAISE can say
+// anything, and is all that remains of SQLITE_CONSTRAINT without a known text.
+func sqliteCodes(serverCode, message string) (primary, extended int) {
+	proxied := serverCode == "PROXY_ERROR" || strings.HasPrefix(message, "PROXY_ERROR")
+	primary = primaryCodes[serverCode]
+	if primary == 0 && !proxied {
+		return 0, 0
+	}
+	text := strings.TrimPrefix(message, "SQLite error: ")
+	for _, m := range messageCodes {
+		found := strings.HasPrefix(text, m.text) || proxied && strings.Contains(text, m.text)
+		if found && (proxied || primary == m.code&0xff) {
+			return m.code & 0xff, m.code
+		}
+	}
+	if primary == 19 {
+		return 19, 1811
+	}
+	if proxied && primary == 0 {
+		primary = 1
+	}
+	return primary, primary
+}
