@@ -78,3 +78,13 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// Codes that the driver itself gives; a server's codes never begin like this.
+const (
+	// CodeClosed: the connector is closed.
+	CodeClosed = "TURSO_OPT_CLOSED"
+	// CodeTxLost: the transaction is not open any more on the server.
+	CodeTxLost = "TURSO_OPT_TX_LOST"
+	// CodeSessionLost: the stream that held the session's state is gone.
+	CodeSessionLost = "TURSO_OPT_SESSION_LOST"
+)

@@ -134,6 +134,11 @@ func (t *Table) AppendValue(v Value) {
 	}
 }
 
+// Used is the memory that the rows take, in bytes.
+func (t *Table) Used() int {
+	return len(t.cells)*int(unsafe.Sizeof(cell{})) + len(t.arena)
+}
+
 // Size is the memory held, in bytes.
 func (t *Table) Size() int {
 	return cap(t.cells)*int(unsafe.Sizeof(cell{})) + cap(t.arena)

@@ -1,0 +1,281 @@
+// Package stream runs statements on Hrana streams. A stream is a connection to
+// SQLite that the server keeps for a client between requests; a baton names it.
+// The package knows what a stream may be trusted with: which of them others
+// have used, when they expire, whether a transaction is still open on them, and
+// how a statement is kept from running when it is not.
+package stream
+
+import (
+	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/hrana"
+	"github.com/turso-opt/turso-opt/internal/hranahttp"
+)
+
+// A Plan is what one request asks of a stream.
+type Plan struct {
+	// Begin is the statement that opens a transaction before Stmts; they run only
+	// if it succeeded.
+	Begin string
+	// Guard runs Stmts only while a transaction is open on the server. sqld takes
+	// a transaction away when another writer waits for too long, tells it once,
+	// and runs whatever comes after it in autocommit; what the client believes is
+	// therefore no guard.
+	Guard bool
+	// GuardFirst guards only the first of Stmts, for a script that itself ends the
+	// transaction.
+	GuardFirst bool
+	Stmts      []exec.Stmt
+	// Undo rolls back what a failed script leaves open.
+	Undo bool
+	// Tail ends the transaction after Stmts.
+	Tail Tail
+	// AskState learns whether a transaction is open afterwards.
+	AskState bool
+	// Close ends the stream in the same request, where the server can.
+	Close bool
+}
+
+// Tail is how a plan ends a transaction.
+type Tail uint8
+
+const (
+	NoTail Tail = iota
+	Commit
+	Rollback
+)
+
+// State is what is known of the transaction on a stream.
+type State uint8
+
+const (
+	Unknown State = iota
+	Autocommit
+	InTransaction
+)
+
+// An Outcome is what became of a Plan.
+type Outcome struct {
+	// Begin is the outcome of Plan.Begin.
+	Begin exec.StmtResult
+	// Results has one entry for each of Plan.Stmts.
+	Results []exec.StmtResult
+	// Tail is the outcome of Plan.Tail.
+	Tail exec.StmtResult
+	// Refused: the guard found no transaction open.
+	Refused bool
+	State   State
+}
+
+// compiled is a Plan as requests, with the places where its answers will be.
+type compiled struct {
+	reqs    []hrana.StreamReq
+	v3      bool
+	batched bool // request 0 is a batch, not an execute
+	begin   int  // step of Begin, -1 if none
+	first   int  // step of the first statement
+	probe   int  // step of the BEGIN that guards on version 2, -1 if none
+	tail    int  // step of Tail, -1 if none
+	state   int  // index of the request that tells the state, -1 if none
+}
+
+func ok(step int) *hrana.Cond { return &hrana.Cond{Type: hrana.CondOK, Step: uint32(step)} }
+func failed(step int) *hrana.Cond {
+	return &hrana.Cond{Type: hrana.CondError, Step: uint32(step)}
+}
+func not(c *hrana.Cond) *hrana.Cond {
+	return &hrana.Cond{Type: hrana.CondNot, Conds: []*hrana.Cond{c}}
+}
+
+// and joins the conditions that are there.
+func and(conds ...*hrana.Cond) *hrana.Cond {
+	kept := conds[:0]
+	for _, c := range conds {
+		if c != nil {
+			kept = append(kept, c)
+		}
+	}
+	switch len(kept) {
+	case 0:
+		return nil
+	case 1:
+		return kept[0]
+	}
+	return &hrana.Cond{Type: hrana.CondAnd, Conds: kept}
+}
+
+// inTransaction is shared: conditions are never written.
+var inTransaction = not(&hrana.Cond{Type: hrana.CondIsAutocommit})
+
+func message(s *exec.Stmt, index uint64) hrana.Stmt {
+	return hrana.Stmt{SQL: s.SQL, Args: s.Args, WantRows: s.WantRows, ReplicationIndex: index}
+}
+
+// compile writes a plan for a level of the protocol.
+//
+// On version 3 a guard is the condition "not is_autocommit". Version 2 has no
+// such condition, but there is a statement that fails exactly if a transaction
+// is open: BEGIN. So the batch is [BEGIN; statements if BEGIN failed; ROLLBACK
+// if BEGIN succeeded].
+func (p *Plan) compile(level hranahttp.Level, index uint64) compiled {
+	c := compiled{v3: level.V3(), begin: -1, probe: -1, tail: -1, state: -1}
+	if p.Begin == "" && !p.Guard && !p.Undo && p.Tail == NoTail && len(p.Stmts) == 1 {
+		c.reqs = append(make([]hrana.StreamReq, 0, 2), hrana.StreamReq{Type: hrana.Execute, Stmt: message(&p.Stmts[0], index)})
+	} else if len(p.Stmts) > 0 || p.Begin != "" || p.Tail != NoTail {
+		c.batched = true
+		c.reqs = append(c.reqs, hrana.StreamReq{Type: hrana.BatchRequest, Batch: hrana.Batch{Steps: p.steps(&c), ReplicationIndex: index}})
+	}
+	if p.AskState {
+		c.state = len(c.reqs)
+		if c.v3 {
+			c.reqs = append(c.reqs, hrana.StreamReq{Type: hrana.GetAutocommit})
+		} else {
+			c.reqs = append(c.reqs, hrana.StreamReq{Type: hrana.BatchRequest, Batch: hrana.Batch{Steps: []hrana.BatchStep{
+				{Stmt: hrana.Stmt{SQL: "BEGIN"}},
+				{Stmt: hrana.Stmt{SQL: "ROLLBACK"}, Cond: ok(0)},
+			}}})
+		}
+	}
+	if p.Close && c.v3 {
+		// The smallest servers have version 2 only, without close, and answer 500.
+		c.reqs = append(c.reqs, hrana.StreamReq{Type: hrana.Close})
+	}
+	return c
+}
+
+func (p *Plan) steps(c *compiled) []hrana.BatchStep {
+	steps := make([]hrana.BatchStep, 0, len(p.Stmts)+3)
+	add := func(sql string, cond *hrana.Cond) int {
+		steps = append(steps, hrana.BatchStep{Stmt: hrana.Stmt{SQL: sql}, Cond: cond})
+		return len(steps) - 1
+	}
+	var guard *hrana.Cond
+	if p.Begin != "" {
+		c.begin = add(p.Begin, nil)
+	} else if p.Guard {
+		guard = inTransaction
+		if !c.v3 {
+			c.probe = add("BEGIN", nil)
+			guard = failed(c.probe)
+		}
+	}
+	c.first = len(steps)
+	for i := range p.Stmts {
+		cond := guard
+		if p.GuardFirst && i > 0 {
+			cond = nil
+		}
+		switch {
+		case i > 0:
+			cond = and(cond, ok(len(steps)-1))
+		case c.begin >= 0:
+			cond = ok(c.begin)
+		}
+		steps = append(steps, hrana.BatchStep{Stmt: message(&p.Stmts[i], 0), Cond: cond})
+	}
+	last := len(steps) - 1
+	if p.Undo {
+		var open *hrana.Cond
+		if c.v3 {
+			open = inTransaction
+		}
+		add("ROLLBACK", and(not(ok(last)), open))
+	}
+	switch p.Tail {
+	case Commit:
+		// A COMMIT that fails leaves the transaction open, and nobody will come
+		// back to it.
+		c.tail = add("COMMIT", guard)
+		cond := failed(c.tail)
+		if c.v3 {
+			cond = and(cond, inTransaction)
+		} else {
+			cond = and(cond, guard)
+		}
+		add("ROLLBACK", cond)
+	case Rollback:
+		c.tail = add("ROLLBACK", guard)
+	}
+	if c.probe >= 0 {
+		add("ROLLBACK", ok(c.probe))
+	}
+	return steps
+}
+
+// outcome reads the answers of a compiled plan.
+func (p *Plan) outcome(c *compiled, results []hrana.StreamResult) *Outcome {
+	o := &Outcome{Results: make([]exec.StmtResult, len(p.Stmts))}
+	if c.state >= 0 {
+		o.State = c.readState(&results[c.state])
+	}
+	switch {
+	case !c.batched && len(p.Stmts) == 1:
+		r := &results[0]
+		o.Results[0] = exec.StmtResult{Result: r.Stmt, Err: stmtError(r.Err)}
+	case c.batched:
+		p.readBatch(c, o, &results[0])
+	}
+	return o
+}
+
+func (p *Plan) readBatch(c *compiled, o *Outcome, r *hrana.StreamResult) {
+	if r.Err != nil {
+		// The batch failed as a whole. After a parse error nothing of it ran; after
+		// anything else each step may have run. The first statement is told, the
+		// others have not had an outcome.
+		err := stmtError(r.Err)
+		if err.Proof == exec.Failed && err.Code != "SQL_PARSE_ERROR" {
+			err.Proof = exec.OutcomeUnknown
+		}
+		switch {
+		case len(o.Results) > 0:
+			o.Results[0].Err = err
+		case c.tail >= 0:
+			o.Tail.Err = err
+		default:
+			o.Begin.Err = err
+		}
+		return
+	}
+	at := func(step int) exec.StmtResult {
+		var s exec.StmtResult
+		if step >= 0 && step < len(r.Batch.Steps) {
+			s.Result = r.Batch.Steps[step]
+		}
+		if step >= 0 && step < len(r.Batch.Errors) {
+			s.Err = stmtError(r.Batch.Errors[step])
+		}
+		return s
+	}
+	o.Begin = at(c.begin)
+	for i := range o.Results {
+		o.Results[i] = at(c.first + i)
+	}
+	o.Tail = at(c.tail)
+	if !p.Guard {
+		return
+	}
+	if c.probe >= 0 {
+		o.Refused = at(c.probe).Result != nil
+		return
+	}
+	probed := o.Tail
+	if len(o.Results) > 0 {
+		probed = o.Results[0]
+	}
+	o.Refused = probed.Result == nil && probed.Err == nil
+}
+
+func (c *compiled) readState(r *hrana.StreamResult) State {
+	if r.Err != nil {
+		return Unknown
+	}
+	autocommit := r.IsAutocommit
+	if !c.v3 {
+		// BEGIN succeeded only if no transaction was open.
+		autocommit = r.Batch != nil && len(r.Batch.Steps) > 0 && r.Batch.Steps[0] != nil
+	}
+	if autocommit {
+		return Autocommit
+	}
+	return InTransaction
+}

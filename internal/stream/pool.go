@@ -1,0 +1,298 @@
+package stream
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/hrana"
+	"github.com/turso-opt/turso-opt/internal/hranahttp"
+)
+
+const (
+	// IdleLimit is how long a stream may be idle and still be trusted: sqld and
+	// Turso Cloud drop streams after 10 s without a request.
+	IdleLimit = 8 * time.Second
+	// maxKept is how many streams are kept on the server for autocommit
+	// statements, idle ones included. sqld holds 128 streams and connections in
+	// all; what exceeds maxKept closes its stream in its own request.
+	maxKept = 48
+)
+
+// A Pool keeps streams between autocommit statements: on a kept stream a
+// statement costs sqld half of what it costs on a new one, which has to open
+// SQLite first. It is the Executor of autocommit statements and the source of
+// the streams that sessions hold.
+//
+// Idle streams cost no goroutine and no timer; one that is too old is dropped
+// when it is found.
+type Pool struct {
+	client *hranahttp.Client
+	now    func() time.Time
+	idle   time.Duration
+	keeper keeper
+
+	mu   sync.Mutex
+	free []*Stream // the last used at the end
+	kept int       // streams in free, and those out that will come back
+
+	// seen is the highest replication index seen: on a replica no read goes back
+	// behind it.
+	seen atomic.Uint64
+
+	opened, reused, expired, retries, closes, pings atomic.Uint64
+}
+
+// Counters is a snapshot of what a Pool has done.
+type Counters struct {
+	Opened  uint64 // streams asked for
+	Reused  uint64 // requests on a stream that was open already
+	Expired uint64 // streams dropped because they had been idle for too long
+	Closed  uint64 // streams ended by a request of their own
+	Retries uint64 // requests sent again
+	Pings   uint64 // requests that kept a session's stream alive
+}
+
+// NewPool returns a Pool of streams of client. now is the clock; nil for the
+// system's.
+func NewPool(client *hranahttp.Client, now func() time.Time) *Pool {
+	if now == nil {
+		now = time.Now
+	}
+	p := &Pool{client: client, now: now, idle: IdleLimit}
+	p.keeper.pool = p
+	return p
+}
+
+// Counters returns what has been counted so far.
+func (p *Pool) Counters() Counters {
+	return Counters{Opened: p.opened.Load(), Reused: p.reused.Load(), Expired: p.expired.Load(),
+		Closed: p.closes.Load(), Retries: p.retries.Load(), Pings: p.pings.Load()}
+}
+
+// sawIndex carries the highest replication index from a result to the requests
+// that follow. Turso Cloud's index must not be interpreted; only sqld offers
+// protobuf, so where that is spoken the index is a number that grows.
+func (p *Pool) sawIndex(level hranahttp.Level, index uint64) {
+	for level == hranahttp.V3Protobuf {
+		old := p.seen.Load()
+		if index <= old || p.seen.CompareAndSwap(old, index) {
+			return
+		}
+	}
+}
+
+func (p *Pool) index(level hranahttp.Level) uint64 {
+	if level != hranahttp.V3Protobuf {
+		return 0
+	}
+	return p.seen.Load()
+}
+
+func (p *Pool) forgetIndex() { p.seen.Store(0) }
+
+// need is what a caller demands of a kept stream.
+type need uint8
+
+const (
+	anyStream need = iota
+	// unwritten: only reads have run on it, so that it is as good as a new one.
+	unwritten
+	// newStream: one that is yet to be opened.
+	newStream
+)
+
+// take returns a kept stream, or one that is yet to be opened. keep tells
+// whether it may be put back.
+func (p *Pool) take(n need) (s *Stream, keep bool) {
+	deadline := p.now().Add(-p.idle)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	// The oldest are at the front; all that are too old go at once.
+	old := 0
+	for old < len(p.free) && p.free[old].used.Before(deadline) {
+		old++
+	}
+	if old > 0 {
+		p.free = append(p.free[:0], p.free[old:]...)
+		clear(p.free[len(p.free) : len(p.free)+old])
+		p.kept -= old
+		p.expired.Add(uint64(old))
+	}
+	if n != newStream {
+		for i := len(p.free) - 1; i >= 0; i-- {
+			if s := p.free[i]; n == anyStream || !s.written {
+				p.free = append(p.free[:i], p.free[i+1:]...)
+				return s, true
+			}
+		}
+	}
+	keep = p.kept < maxKept
+	if keep {
+		p.kept++
+	}
+	return &Stream{pool: p}, keep
+}
+
+// back takes a stream back that take gave; kept is what take said.
+func (p *Pool) back(s *Stream, kept bool) {
+	if !kept {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s.baton == "" {
+		p.kept--
+		return
+	}
+	p.free = append(p.free, s)
+}
+
+// Session returns a stream for a session to hold: as good as a new one.
+func (p *Pool) Session() *Stream {
+	s, keep := p.take(unwritten)
+	if keep {
+		// While a session holds it, it does not count.
+		p.mu.Lock()
+		p.kept--
+		p.mu.Unlock()
+	}
+	return s
+}
+
+// Release takes back the stream of a session that left no state on it.
+func (p *Pool) Release(s *Stream) {
+	p.keeper.remove(s)
+	s.mu.Lock()
+	fit := s.baton != "" && !s.pinned && s.lost == nil && s.cursor == nil
+	s.mu.Unlock()
+	if fit {
+		p.mu.Lock()
+		if p.kept < maxKept {
+			p.kept++
+			p.free = append(p.free, s)
+			p.mu.Unlock()
+			return
+		}
+		p.mu.Unlock()
+	}
+	s.End()
+}
+
+// Do runs one autocommit request: one HTTP request, whatever happens to kept
+// streams in between.
+func (p *Pool) Do(ctx context.Context, req *exec.Request) (*exec.Response, error) {
+	n, keep := p.demand(req)
+	s, kept := p.take(n)
+	o, err := p.do(ctx, s, req, !keep || !kept)
+	if err != nil {
+		p.back(s, kept)
+		return nil, err
+	}
+	if r := o.Results[0].Result; r != nil && r.Cursor != nil {
+		// The stream is out until the last row has been read.
+		rows := r.Cursor.(*Rows)
+		rows.done = func(whole bool) {
+			s.cursor = nil
+			if !whole {
+				s.End()
+			}
+			p.back(s, kept)
+		}
+	} else {
+		p.back(s, kept)
+	}
+	return &exec.Response{Results: o.Results}, nil
+}
+
+// do runs a request on a stream, through a cursor if its result is too large for
+// one response.
+func (p *Pool) do(ctx context.Context, s *Stream, req *exec.Request, end bool) (*Outcome, error) {
+	first := &req.Stmts[0]
+	read := req.Class == exec.Read && len(req.Stmts) == 1
+	if read && first.Note.Large.Load() {
+		return s.Large(ctx, first, "", false)
+	}
+	o, err := s.Run(ctx, req.Class, &Plan{Stmts: req.Stmts, Close: end})
+	if err != nil {
+		return nil, err
+	}
+	if read && TooLarge(o.Results[0].Err) {
+		first.Note.Large.Store(true)
+		return s.Large(ctx, first, "", false)
+	}
+	before := s.before
+	for i := range o.Results {
+		if r := o.Results[i].Result; r != nil {
+			now := r.LastInsertID
+			ownRowid(&req.Stmts[i], r, before)
+			before = now
+		}
+	}
+	return o, nil
+}
+
+// demand decides which stream a request may use, and whether it stays open
+// afterwards. A statement that may leave last_insert_rowid() as it was would
+// report the rowid of whoever used the stream before, so it has one of its own.
+func (p *Pool) demand(req *exec.Request) (n need, keep bool) {
+	n, keep = anyStream, true
+	for i := range req.Stmts {
+		switch s := &req.Stmts[i]; {
+		case s.Rowid == exec.RowidMaybe:
+			return newStream, false
+		case s.Rowid == exec.RowidAlways && !s.Note.SetsRowid.Load():
+			n = newStream
+		}
+	}
+	return n, keep
+}
+
+// ownRowid makes a result's rowid what the statement would have reported on a
+// stream of its own, given what the stream had before.
+func ownRowid(stmt *exec.Stmt, r *exec.Result, before int64) {
+	switch {
+	case r == nil:
+	case stmt.Rowid == exec.RowidNone, r.RowsAffected == 0:
+		r.LastInsertID = 0
+	case r.LastInsertID == before && !stmt.Note.SetsRowid.Load():
+		r.LastInsertID = 0
+	}
+}
+
+// endLate returns what happens to a stream when the answer to an abandoned
+// request comes in: nobody holds it any more, so it is closed.
+func (p *Pool) endLate(level hranahttp.Level) func(*hranahttp.Reply, error) {
+	return func(reply *hranahttp.Reply, err error) {
+		if err == nil {
+			p.closeLater(reply.Baton, reply.Endpoint, level)
+		}
+	}
+}
+
+// closeLater tells the server, beside whatever the caller does, that a stream
+// will not be used again. What fails there is gone after 10 s by itself.
+func (p *Pool) closeLater(baton string, ep *hranahttp.Endpoint, level hranahttp.Level) {
+	if baton == "" || !level.V3() {
+		return
+	}
+	p.client.Go(func(ctx context.Context) {
+		p.closes.Add(1)
+		_, _ = p.client.Pipeline(ctx, ep, level, &hrana.PipelineReq{Baton: baton, Requests: []hrana.StreamReq{{Type: hrana.Close}}})
+	})
+}
+
+// Close ends the idle streams. Those that sessions hold end with them.
+func (p *Pool) Close() {
+	p.mu.Lock()
+	free := p.free
+	p.free = nil
+	p.kept -= len(free)
+	p.mu.Unlock()
+	for _, s := range free {
+		s.End()
+	}
+	p.keeper.close()
+}

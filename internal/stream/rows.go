@@ -1,0 +1,187 @@
+package stream
+
+import (
+	"context"
+	"io"
+	"sync/atomic"
+
+	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/hrana"
+	"github.com/turso-opt/turso-opt/internal/hranahttp"
+)
+
+// Rows streams one statement's rows from a cursor. It is an exec.Cursor.
+type Rows struct {
+	cur    *hranahttp.Cursor
+	step   uint32 // of the statement in the batch
+	entry  hrana.CursorEntry
+	cols   []exec.Column
+	err    *exec.Error // how it ended, other than by its last row
+	ended  bool
+	closed atomic.Bool
+	// held is what was read ahead because the stream was needed.
+	held []exec.Table
+	done func(whole bool) // called once, when nothing more will be read from the cursor
+}
+
+// chunk is how much Next reads at once when more has already arrived, in bytes
+// of the table. It bounds what a scan of any length holds in memory.
+const chunk = 64 << 10
+
+// Next replaces t with the next rows.
+func (r *Rows) Next(t *exec.Table) error {
+	if r.closed.Load() {
+		return io.EOF
+	}
+	if len(r.held) > 0 {
+		*t, r.held = r.held[0], r.held[1:]
+		return nil
+	}
+	t.Reset(len(r.cols))
+	for !r.ended {
+		if t.Len() > 0 && (!r.cur.Buffered() || t.Used() >= chunk) {
+			return nil
+		}
+		r.advance(t)
+	}
+	switch {
+	case t.Len() > 0:
+		return nil
+	case r.err != nil:
+		return r.err
+	}
+	return io.EOF
+}
+
+// advance reads one entry.
+func (r *Rows) advance(t *exec.Table) {
+	switch err := r.cur.Next(&r.entry, t); {
+	case err == io.EOF:
+		r.end(true)
+	case err != nil:
+		r.err = err.(*exec.Error)
+		r.end(false)
+	case r.entry.Type == hrana.StepError && r.entry.Step == r.step, r.entry.Type == hrana.CursorError:
+		r.err = stmtError(r.entry.Err)
+	}
+}
+
+func (r *Rows) end(whole bool) {
+	if !r.ended {
+		r.ended = true
+		r.done(whole)
+	}
+}
+
+// buffer reads what is left into memory and so frees the stream.
+func (r *Rows) buffer() {
+	for !r.ended {
+		var t exec.Table
+		t.Reset(len(r.cols))
+		for !r.ended && t.Used() < chunk {
+			r.advance(&t)
+		}
+		if t.Len() > 0 {
+			r.held = append(r.held, t)
+		}
+	}
+}
+
+// Close stops the transfer.
+func (r *Rows) Close() error {
+	if r.closed.CompareAndSwap(false, true) {
+		r.stop()
+		r.held = nil
+	}
+	return nil
+}
+
+func (r *Rows) stop() {
+	if !r.ended {
+		r.cur.Close()
+		r.end(false)
+	}
+}
+
+// Large runs one read on the stream through a cursor, which has no limit for
+// the size of its result. begin and guard are as in a Plan. The rows are not
+// yet there when it returns, but the first sign of the statement's success is.
+func (s *Stream) Large(ctx context.Context, stmt *exec.Stmt, begin string, guard bool) (*Outcome, error) {
+	level := s.pool.client.AwaitLevel(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.settle(ctx); err != nil {
+		return nil, err
+	}
+	if s.baton != "" {
+		level = s.level
+	}
+	if !level.V3() {
+		return nil, &exec.Error{Source: exec.FromStatement, Proof: exec.Failed, Code: codeTooLarge,
+			Message: "the result is too large for one response, and the server offers no cursor"}
+	}
+	for attempt := 1; ; attempt++ {
+		o, err := s.large(ctx, level, stmt, begin, guard)
+		if err == nil {
+			return o, nil
+		}
+		if s.pinned && err.StreamLost {
+			s.lost = err
+		}
+		if s.pinned || !again(ctx, exec.Read, err, attempt) {
+			return nil, err
+		}
+		s.pool.retries.Add(1)
+	}
+}
+
+func (s *Stream) large(ctx context.Context, level hranahttp.Level, stmt *exec.Stmt, begin string, guard bool) (*Outcome, *exec.Error) {
+	s.ready(level)
+	s.before = s.rowid
+	plan := Plan{Begin: begin, Guard: guard, Stmts: []exec.Stmt{*stmt}}
+	c := compiled{v3: true, begin: -1, probe: -1, tail: -1}
+	req := &hrana.CursorReq{Baton: s.baton, Batch: hrana.Batch{Steps: plan.steps(&c), ReplicationIndex: s.pool.index(s.level)}}
+	cur, err := s.pool.client.Cursor(ctx, s.ep, s.level, req)
+	if err != nil {
+		x := err.(*exec.Error)
+		s.failed(x)
+		return nil, x
+	}
+	// The next baton comes first, so the stream outlives a transfer that is cut.
+	s.baton, s.ep, s.used = cur.Baton, cur.Endpoint, s.pool.now()
+	r := &Rows{cur: cur, step: uint32(c.first), done: func(bool) {}}
+	o := &Outcome{Results: make([]exec.StmtResult, 1), Refused: guard}
+	var none exec.Table
+	for {
+		switch err := cur.Next(&r.entry, &none); {
+		case err == io.EOF:
+			return o, nil
+		case err != nil:
+			x := err.(*exec.Error)
+			s.failed(x)
+			return nil, x
+		}
+		e := &r.entry
+		switch {
+		case e.Type == hrana.CursorError:
+			cur.Close()
+			o.Refused = false
+			o.Results[0].Err = stmtError(e.Err)
+			return o, nil
+		case e.Type == hrana.StepError && int(e.Step) == c.begin:
+			o.Begin.Err = stmtError(e.Err)
+		case e.Type == hrana.StepError:
+			o.Refused = false
+			o.Results[0].Err = stmtError(e.Err)
+		case e.Type == hrana.StepBegin && e.Step == r.step:
+			if c.begin >= 0 {
+				o.Begin.Result = &exec.Result{}
+			}
+			o.Refused = false
+			r.cols = append([]exec.Column(nil), e.Cols...)
+			s.cursor = r
+			o.Results[0].Result = &exec.Result{Cols: r.cols, Cursor: r}
+			return o, nil
+		}
+	}
+}

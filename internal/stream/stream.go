@@ -1,0 +1,247 @@
+package stream
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/hrana"
+	"github.com/turso-opt/turso-opt/internal/hranahttp"
+)
+
+// A Stream is one server stream, or the intention to open one: the first
+// request opens it. It serves one caller at a time; only the keeper's pings
+// come from elsewhere, and take turns with the caller.
+type Stream struct {
+	pool  *Pool
+	mu    sync.Mutex // held while a request is under way
+	level hranahttp.Level
+	ep    *hranahttp.Endpoint
+	baton string
+	used  time.Time
+
+	// rowid is what last_insert_rowid() gives on it, as far as results have told.
+	rowid int64
+	// before is what it gave when the last request was sent.
+	before int64
+	// written: something other than reads has run on it, so that changes() and
+	// total_changes() are not those of a new connection.
+	written bool
+	// pinned: it holds what a new stream would not have (a transaction, a
+	// setting), so it is never reopened in silence.
+	pinned bool
+	// lost: a pinned stream is gone.
+	lost *exec.Error
+
+	cursor *Rows  // whose entries are still arriving on this stream
+	entry  *lease // in the keeper's list
+}
+
+// Level is the level of the protocol that the stream is spoken to in.
+func (s *Stream) Level() hranahttp.Level { return s.level }
+
+// Rowid is what last_insert_rowid() gives on the stream.
+func (s *Stream) Rowid() int64 { return s.rowid }
+
+// Open tells whether the server holds the stream.
+func (s *Stream) Open() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.baton != ""
+}
+
+// Pin declares that the stream holds state that a new one would not have: if it
+// is lost, Run fails instead of opening another. While pinned it is kept alive.
+func (s *Stream) Pin() {
+	s.mu.Lock()
+	s.pinned = true
+	s.mu.Unlock()
+	s.pool.keeper.add(s)
+}
+
+// Unpin ends what Pin began.
+func (s *Stream) Unpin() {
+	s.pool.keeper.remove(s)
+	s.mu.Lock()
+	s.pinned, s.lost = false, nil
+	s.mu.Unlock()
+}
+
+// Run sends a plan and returns what became of it. Its error, an *exec.Error,
+// means that no statement has an outcome of its own.
+//
+// If ctx ends first, Run returns at once; the request goes on, and when it has
+// ended the stream is closed, so that no lock stays behind.
+func (s *Stream) Run(ctx context.Context, class exec.Class, p *Plan) (*Outcome, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.settle(ctx); err != nil {
+		return nil, err
+	}
+	for attempt := 1; ; attempt++ {
+		o, err := s.attempt(ctx, class, p)
+		if err == nil {
+			return o, nil
+		}
+		if s.pinned && err.StreamLost {
+			s.lost = err
+		}
+		if s.pinned || !again(ctx, class, err, attempt) {
+			return nil, err
+		}
+		s.pool.retries.Add(1)
+	}
+}
+
+// settle prepares the stream for another request.
+func (s *Stream) settle(ctx context.Context) error {
+	if s.lost != nil {
+		return &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Code: exec.CodeSessionLost, Message: "the session's stream is gone", Err: s.lost}
+	}
+	if s.cursor != nil {
+		// The server answers the next request only when the cursor has been sent to
+		// its end, so whatever still arrives is read into memory.
+		s.cursor.buffer()
+		s.cursor = nil
+		s.used = s.pool.now()
+	}
+	if s.baton != "" && !s.pinned && s.pool.now().Sub(s.used) >= s.pool.idle {
+		s.forget()
+		s.pool.expired.Add(1)
+	}
+	return nil
+}
+
+// forget makes the stream one that is yet to be opened.
+func (s *Stream) forget() {
+	s.baton, s.ep, s.rowid, s.written = "", nil, 0, false
+}
+
+// attempt makes one round trip. It leaves the stream usable: with the next
+// baton, or as one yet to be opened.
+func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outcome, *exec.Error) {
+	client := s.pool.client
+	s.ready(client.Level())
+	s.before = s.rowid
+	c := p.compile(s.level, s.pool.index(s.level))
+	req := &hrana.PipelineReq{Baton: s.baton, Requests: c.reqs}
+	var reply *hranahttp.Reply
+	var err error
+	if class == exec.Read && !s.pinned {
+		// A read that nobody waits for is cut off, which stops it on the server.
+		reply, err = client.Pipeline(ctx, s.ep, s.level, req)
+	} else {
+		reply, err = client.PipelineDetached(ctx, s.ep, s.level, req, s.pool.endLate(s.level))
+	}
+	if err != nil {
+		x := err.(*exec.Error)
+		s.failed(x)
+		return nil, x
+	}
+	s.baton, s.ep, s.used = reply.Baton, reply.Endpoint, s.pool.now()
+	if err := c.check(reply.Results); err != nil {
+		s.forget()
+		return nil, err
+	}
+	if class != exec.Read {
+		s.written = true
+	}
+	o := p.outcome(&c, reply.Results)
+	s.learn(p, o)
+	return o, nil
+}
+
+// ready prepares to send. A stream that is not open will be, at the given level;
+// one that is goes on at it, since a baton names the stream whatever it is
+// spoken to in. A server that saw it otherwise would refuse the baton, and the
+// request would be sent again on a new stream; a pinned stream does not risk it.
+func (s *Stream) ready(level hranahttp.Level) {
+	if s.baton == "" {
+		s.level, s.ep = level, s.pool.client.Home()
+		s.pool.opened.Add(1)
+		return
+	}
+	s.pool.reused.Add(1)
+	if !s.pinned {
+		s.level = level
+	}
+}
+
+// failed notes what an error means for the stream.
+func (s *Stream) failed(err *exec.Error) {
+	if err.StreamLost || s.baton == "" {
+		s.forget()
+		// The server may have restarted, and its replication index gone back with
+		// it; to ask for one that it has not reached would wait for ever.
+		s.pool.forgetIndex()
+	}
+}
+
+// check holds the answers against the requests.
+func (c *compiled) check(results []hrana.StreamResult) *exec.Error {
+	if len(results) != len(c.reqs) {
+		return badReply("with another number of results than asked for")
+	}
+	for i := range results {
+		r, want := &results[i], c.reqs[i].Type
+		switch {
+		case r.Err != nil:
+		case r.Type != want, want == hrana.Execute && r.Stmt == nil, want == hrana.BatchRequest && r.Batch == nil:
+			return badReply("one request with the result of another")
+		}
+	}
+	return nil
+}
+
+// learn takes from the results what later statements on the stream need, and
+// makes row ids those of the statement itself.
+func (s *Stream) learn(p *Plan, o *Outcome) {
+	for i := range o.Results {
+		r, stmt := o.Results[i].Result, &p.Stmts[i]
+		if r == nil {
+			continue
+		}
+		s.pool.sawIndex(s.level, r.ReplicationIndex)
+		before := s.rowid
+		if r.LastInsertID != 0 {
+			s.rowid = r.LastInsertID
+		}
+		if stmt.Rowid == exec.RowidAlways && s.rowid != before {
+			stmt.Note.SetsRowid.Store(true)
+		}
+	}
+}
+
+// again decides whether to send a request once more: a broken connection or a
+// refused baton cost nothing but a new stream, and whatever could be executed
+// twice is not sent twice.
+func again(ctx context.Context, class exec.Class, err *exec.Error, attempt int) bool {
+	if attempt >= maxAttempts || ctx.Err() != nil || err.Source == exec.FromClient {
+		return false
+	}
+	if class != exec.Read && err.Proof != exec.NotExecuted {
+		return false
+	}
+	// A stream that was lost is replaced. What failed without one (refused, 401,
+	// no such host) would fail again.
+	return err.StreamLost && (err.Source == exec.FromServer || err.Source == exec.FromTransport) && !(err.Source == exec.FromTransport && err.Proof == exec.NotExecuted)
+}
+
+// maxAttempts bounds how often one statement is sent.
+const maxAttempts = 3
+
+// End gives the stream up. If the server holds it, it is told so beside.
+func (s *Stream) End() {
+	s.pool.keeper.remove(s)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cursor != nil {
+		s.cursor.stop()
+		s.cursor = nil
+	}
+	baton, ep, level := s.baton, s.ep, s.level
+	s.forget()
+	s.pinned, s.lost = false, nil
+	s.pool.closeLater(baton, ep, level)
+}
