@@ -1,6 +1,7 @@
 package hrana
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -8,13 +9,15 @@ import (
 	"unicode/utf8"
 	"unsafe"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"github.com/turso-opt/turso-opt/internal/exec"
 )
 
 // maxStepGaps bounds how many skipped steps the batch results of one response
-// may stand for, besides one for each byte of it. The results of a batch are a
-// map, in which a few bytes name any step up to 4 billion; a batch of this many
-// steps whose last one alone was executed is far from what a server takes.
+// may imply, besides one for each byte of it. These results are maps, in which a
+// few bytes name any step up to 4 billion. A batch of so many steps of which the
+// last alone was executed is more than a server takes.
 const maxStepGaps = 1 << 18
 
 func protoError(b []byte) (*Error, error) {
@@ -31,7 +34,42 @@ func protoError(b []byte) (*Error, error) {
 	return e, inMessage("Error", f.err)
 }
 
-// protoShape is what a first look at a StmtResult tells, so that memory is
+func protoStmtResult(b []byte) (*exec.Result, error) {
+	shape, err := protoResultShape(b)
+	if err != nil {
+		return nil, inMessage("StmtResult", err)
+	}
+	r := new(exec.Result)
+	r.Rows.Reset(shape.cols)
+	if shape.cells > 0 {
+		r.Rows.Grow(shape.cells, shape.payload)
+	}
+	if shape.cols > 0 {
+		r.Cols, err = protoCols(slices.Clone(b[shape.from:shape.to]), 1)
+	}
+	f := protoFields{rest: b, err: err}
+	for f.next() {
+		switch f.num {
+		case 2:
+			f.fail(protoRow(&r.Rows, f.message()))
+		case 3:
+			r.RowsAffected = f.uint63()
+		case 4:
+			r.LastInsertID = f.sint64()
+		case 5:
+			r.ReplicationIndex = f.uint64()
+		case 6:
+			r.RowsRead = f.uint64()
+		case 7:
+			r.RowsWritten = f.uint64()
+		case 8:
+			r.ServerTime = protoDuration(f.double())
+		}
+	}
+	return r, inMessage("StmtResult", f.err)
+}
+
+// protoShape is what a first look at a StmtResult tells, so that its memory is
 // allocated once and at its final size.
 type protoShape struct {
 	cols           int
@@ -50,51 +88,11 @@ func protoResultShape(b []byte) (s protoShape, err error) {
 			s.cols++
 			s.to = len(b) - len(f.rest)
 		case 2:
-			if f.typ == 2 {
-				cells, payload := protoRowSize(f.b)
-				s.cells, s.payload = s.cells+cells, s.payload+payload
-			}
+			cells, payload := protoRowSize(f.message())
+			s.cells, s.payload = s.cells+cells, s.payload+payload
 		}
 	}
 	return s, f.err
-}
-
-func protoStmtResult(b []byte) (*exec.Result, error) {
-	shape, err := protoResultShape(b)
-	if err != nil {
-		return nil, inMessage("StmtResult", err)
-	}
-	r := new(exec.Result)
-	r.Rows.Reset(shape.cols)
-	if shape.cells > 0 {
-		r.Rows.Grow(shape.cells, shape.payload)
-	}
-	if shape.cols > 0 {
-		r.Cols, err = protoCols(b[shape.from:shape.to], 1, shape.cols)
-	}
-	f := protoFields{rest: b, err: err}
-	for f.next() {
-		switch f.num {
-		case 2:
-			f.fail(protoRow(&r.Rows, f.message()))
-		case 3:
-			r.RowsAffected = f.count()
-		case 4:
-			r.LastInsertID = f.sint64()
-		case 5:
-			r.ReplicationIndex = f.uint64()
-		case 6:
-			r.RowsRead = f.uint64()
-		case 7:
-			r.RowsWritten = f.uint64()
-		case 8:
-			r.ServerTime = protoDuration(f.double())
-		}
-	}
-	if f.err != nil {
-		return nil, inMessage("StmtResult", f.err)
-	}
-	return r, nil
 }
 
 // protoDuration reads milliseconds; what is no duration counts as unknown.
@@ -105,13 +103,17 @@ func protoDuration(ms float64) time.Duration {
 	return 0
 }
 
-// protoCols decodes n Col or DescribeCol messages, which stand in b as fields of
-// the given number. All names share one copy of b.
-func protoCols(b []byte, num int, n int) ([]exec.Column, error) {
+// protoCols decodes the Col or DescribeCol messages that stand in b as fields of
+// the given number. The names share b's memory: it must never be written again.
+func protoCols(b []byte, num protowire.Number) ([]exec.Column, error) {
+	f := protoFields{rest: b}
+	n := f.count(num)
+	if n == 0 {
+		return nil, f.err
+	}
 	cols := make([]exec.Column, 0, n)
-	f := protoFields{rest: slices.Clone(b)}
 	for f.next() {
-		if int(f.num) != num {
+		if f.num != num {
 			continue
 		}
 		var c exec.Column
@@ -130,7 +132,7 @@ func protoCols(b []byte, num int, n int) ([]exec.Column, error) {
 	return cols, f.err
 }
 
-// shared is a string field as it stands in the message, which must never change.
+// shared is a string field that shares the message's memory.
 func (f *protoFields) shared() string {
 	b := f.message()
 	if !utf8.Valid(b) {
@@ -139,30 +141,24 @@ func (f *protoFields) shared() string {
 	return unsafe.String(unsafe.SliceData(b), len(b))
 }
 
+// protoBatchResult decodes a BatchResult, of which sqld, in this encoding, sends
+// no replication index. gaps is what maxStepGaps leaves of it.
 func protoBatchResult(b []byte, gaps *int) (*BatchResult, error) {
-	r := new(BatchResult)
-	results, errs := 0, 0
 	f := protoFields{rest: b}
-	for f.next() {
-		switch f.num {
-		case 1:
-			results++
-		case 2:
-			errs++
-		}
+	r := &BatchResult{
+		Steps:  make([]*exec.Result, 0, f.count(1)),
+		Errors: make([]*Error, 0, f.count(2)),
 	}
-	if f.err == nil {
-		r.Steps, r.Errors = make([]*exec.Result, 0, results), make([]*Error, 0, errs)
-	}
-	f.rest = b
 	for f.next() {
 		if f.num != 1 && f.num != 2 {
 			continue
 		}
 		step, value, err := protoMapEntry(f.message())
-		if err == nil && f.num == 1 {
+		switch {
+		case err != nil:
+		case f.num == 1:
 			err = protoStep(&r.Steps, step, value, gaps, protoStmtResult)
-		} else if err == nil {
+		default:
 			err = protoStep(&r.Errors, step, value, gaps, protoError)
 		}
 		if err != nil {
@@ -185,23 +181,22 @@ func protoMapEntry(b []byte) (step uint32, value []byte, err error) {
 	return step, value, f.err
 }
 
-// protoStep puts one step's message in its place among those of its batch.
+// protoStep puts what one step gave in its place.
 func protoStep[T any](steps *[]*T, step uint32, b []byte, gaps *int, decode func([]byte) (*T, error)) error {
-	v, err := decode(b)
-	if err != nil {
-		return err
-	}
-	if missing := int(step) - len(*steps) + 1; missing > 0 {
-		if *gaps -= missing - 1; *gaps < 0 {
-			return fmt.Errorf("far beyond the steps of any batch")
+	if gap := int64(step) - int64(len(*steps)); gap >= 0 {
+		if gap > int64(*gaps) {
+			return errors.New("there is no batch of so many steps")
 		}
-		*steps = append(*steps, make([]*T, missing)...)
+		*gaps -= int(gap)
+		*steps = append(*steps, make([]*T, gap+1)...)
 	}
+	v, err := decode(b)
 	(*steps)[step] = v
-	return nil
+	return err
 }
 
 func protoDescribeResult(b []byte) (*DescribeInfo, error) {
+	b = slices.Clone(b)
 	d := new(DescribeInfo)
 	f := protoFields{rest: b}
 	for f.next() {
@@ -211,29 +206,19 @@ func protoDescribeResult(b []byte) (*DescribeInfo, error) {
 			param := protoFields{rest: f.message()}
 			for param.next() {
 				if param.num == 1 {
-					name = param.text()
+					name = param.shared()
 				}
 			}
 			f.fail(inMessage("DescribeParam", param.err))
 			d.Params = append(d.Params, name)
-		case 2:
-			var c exec.Column
-			col := protoFields{rest: f.message()}
-			for col.next() {
-				switch col.num {
-				case 1:
-					c.Name = col.text()
-				case 2:
-					c.Decltype = col.text()
-				}
-			}
-			f.fail(inMessage("DescribeCol", col.err))
-			d.Cols = append(d.Cols, c)
 		case 3:
 			d.IsExplain = f.bool()
 		case 4:
 			d.IsReadonly = f.bool()
 		}
 	}
+	cols, err := protoCols(b, 2)
+	d.Cols = cols
+	f.fail(err)
 	return d, inMessage("DescribeResult", f.err)
 }

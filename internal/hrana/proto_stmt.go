@@ -46,7 +46,7 @@ func (w *protoWriter) stmt(num protowire.Number, s *Stmt) {
 // sql appends a text, or the number that stands for it.
 func (w *protoWriter) sql(text, id protowire.Number, sql string, sqlID int32, hasSQLID bool) {
 	if hasSQLID {
-		w.uint64(id, uint64(sqlID))
+		w.int32(id, sqlID)
 		return
 	}
 	w.text(text, sql)

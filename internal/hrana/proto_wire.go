@@ -75,6 +75,30 @@ func tagError(b []byte) error {
 	return fmt.Errorf("%d is not a field number", x>>3)
 }
 
+// count is how many fields of a number lie ahead. It leaves the walk where it
+// is, but for an error.
+func (f *protoFields) count(num protowire.Number) (n int) {
+	for ahead := *f; ; {
+		if !ahead.next() {
+			f.err = ahead.err
+			return n
+		}
+		if ahead.num == num {
+			n++
+		}
+	}
+}
+
+// only walks to the end and gives the last message field of a number.
+func (f *protoFields) only(num protowire.Number) (b []byte) {
+	for f.next() {
+		if f.num == num {
+			b = f.message()
+		}
+	}
+	return b
+}
+
 func (f *protoFields) fail(err error) {
 	if f.err == nil && err != nil {
 		f.err = err
@@ -127,8 +151,8 @@ func (f *protoFields) uint32() uint32 {
 	return uint32(n)
 }
 
-// count is an unsigned field that is kept as an int64.
-func (f *protoFields) count() int64 {
+// uint63 is an unsigned field that is kept as an int64.
+func (f *protoFields) uint63() int64 {
 	n := f.uint64()
 	if n > math.MaxInt64 {
 		f.fail(fmt.Errorf("field %d exceeds 63 bits", f.num))
@@ -176,12 +200,15 @@ func (w *protoWriter) uint64(num protowire.Number, v uint64) {
 	w.b = protowire.AppendVarint(protowire.AppendTag(w.b, num, protowire.VarintType), v)
 }
 
-func (w *protoWriter) double(num protowire.Number, v float64) {
-	w.b = protowire.AppendFixed64(protowire.AppendTag(w.b, num, protowire.Fixed64Type), math.Float64bits(v))
+// int32 sign-extends, as the encoding wants it.
+func (w *protoWriter) int32(num protowire.Number, v int32) { w.uint64(num, uint64(v)) }
+
+func (w *protoWriter) sint64(num protowire.Number, v int64) {
+	w.uint64(num, protowire.EncodeZigZag(v))
 }
 
-func (w *protoWriter) bytes(num protowire.Number, v []byte) {
-	w.b = protowire.AppendBytes(protowire.AppendTag(w.b, num, protowire.BytesType), v)
+func (w *protoWriter) double(num protowire.Number, v float64) {
+	w.b = protowire.AppendFixed64(protowire.AppendTag(w.b, num, protowire.Fixed64Type), math.Float64bits(v))
 }
 
 func (w *protoWriter) text(num protowire.Number, s string) {
