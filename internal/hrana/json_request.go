@@ -24,16 +24,6 @@ func appendJSONPipelineReq(dst []byte, req *PipelineReq) ([]byte, error) {
 	return w.end(dst)
 }
 
-func appendJSONCursorReq(dst []byte, req *CursorReq) ([]byte, error) {
-	w := jsonWriter{b: dst}
-	w.raw("{")
-	w.baton(req.Baton)
-	w.raw(`"batch":`)
-	w.batch(&req.Batch)
-	w.raw("}")
-	return w.end(dst)
-}
-
 func (w *jsonWriter) baton(baton string) {
 	if baton != "" {
 		w.raw(`"baton":`)

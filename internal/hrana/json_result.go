@@ -108,7 +108,7 @@ func (r *jsonReader) cols() []exec.Column {
 // rows reads the rows of a result into t.
 func (r *jsonReader) rows(t *exec.Table, width int) {
 	t.Reset(width)
-	first := 0
+	start, first := r.pos, 0
 	for ok := r.array(); ok; ok = r.element() {
 		switch r.peek(); t.Len() {
 		case 0:
@@ -121,7 +121,7 @@ func (r *jsonReader) rows(t *exec.Table, width int) {
 	}
 	// A hint that was wrong once is not trusted again: whoever writes what
 	// misleads it could make every result reserve as much as the input is long.
-	if r.rowsEnd != 0 && r.rowsEnd+len(rowsEnd) != r.pos {
+	if r.rowsEnd >= start && r.rowsEnd+len(compactEnd) != r.pos {
 		r.rowsEnd = noRowsEnd
 	}
 }
@@ -141,7 +141,7 @@ func (r *jsonReader) row(t *exec.Table) {
 }
 
 // Rows end like this where a server writes no white space, which all do.
-const rowsEnd = "}]]"
+const compactEnd = "}]]"
 
 const noRowsEnd = math.MaxInt
 
@@ -150,7 +150,7 @@ const noRowsEnd = math.MaxInt
 func (r *jsonReader) rowsLeft() int {
 	if r.rowsEnd < r.pos {
 		r.rowsEnd = noRowsEnd
-		if i := bytes.Index(r.data[r.pos:], []byte(rowsEnd)); i >= 0 {
+		if i := bytes.Index(r.data[r.pos:], []byte(compactEnd)); i >= 0 {
 			r.rowsEnd = r.pos + i
 		}
 	}
