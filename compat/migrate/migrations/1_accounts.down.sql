@@ -1,0 +1,3 @@
+DROP TRIGGER account_made;
+DROP TABLE log;
+DROP TABLE account;

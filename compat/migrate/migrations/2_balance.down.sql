@@ -1,0 +1,2 @@
+DROP INDEX account_balance;
+ALTER TABLE account DROP COLUMN balance;
