@@ -41,8 +41,10 @@ const (
 type TxLock uint8
 
 const (
-	// TxDeferred takes no lock before the first statement; the default.
-	TxDeferred TxLock = iota
+	// TxDefault is TxDeferred, or in TxOptions the lock of the Config.
+	TxDefault TxLock = iota
+	// TxDeferred takes no lock before the first statement.
+	TxDeferred
 	// TxImmediate takes the write lock at once.
 	TxImmediate
 	// TxExclusive is as TxImmediate; outside WAL mode it keeps readers out too.
@@ -52,6 +54,8 @@ const (
 // String is the lock's name in a DSN.
 func (l TxLock) String() string {
 	switch l {
+	case TxDefault:
+		return "default"
 	case TxDeferred:
 		return "deferred"
 	case TxImmediate:

@@ -185,7 +185,7 @@ func (c *Config) FormatDSN() string {
 	if c.StmtCache != 0 {
 		add("stmt_cache", strconv.Itoa(max(c.StmtCache, 0)))
 	}
-	if c.TxLock != TxDeferred {
+	if c.TxLock != TxDefault {
 		add("_txlock", c.TxLock.String())
 	}
 	add("connect_timeout", formatTimeout(c.ConnectTimeout))

@@ -25,7 +25,7 @@ func (c *Config) validate() error {
 		return errors.New("turso-opt: encoding: want auto, json or protobuf")
 	}
 	if c.TxLock > TxExclusive {
-		return errors.New("turso-opt: _txlock: want deferred, immediate or exclusive")
+		return errTxLock
 	}
 	if !headerSafe(c.AuthToken) {
 		return errors.New("turso-opt: authToken: contains a control character")
@@ -65,17 +65,8 @@ func (c *Config) validateFile() error {
 	return nil
 }
 
-// endpoint is the http or https URL that requests go to, and the Host header to
-// send, empty where it is the URL's own.
-func (c *Config) endpoint() (u *url.URL, host string, err error) {
-	u, host, err = c.remote()
-	if err == nil && (u.Scheme == "ws" || u.Scheme == "wss") {
-		return nil, "", errors.New("turso-opt: URL: ws and wss go through base=libsql-client-go")
-	}
-	return u, host, err
-}
-
-// remote is endpoint with ws and wss. It follows libsql-client-go in what TLS
+// remote is the URL that requests go to, with the scheme that TLS decides, and
+// the Host header to send, empty where it is the URL's own. It follows libsql-client-go in what TLS
 // may be combined with. Errors of url.Parse quote the URL and so are dropped.
 func (c *Config) remote() (u *url.URL, host string, err error) {
 	if strings.ContainsAny(c.URL, "?#") {

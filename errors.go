@@ -144,15 +144,9 @@ func verdict(err error) (yes, unknown, no bool) {
 	return err == driver.ErrBadConn, false, false
 }
 
-// badConn is the one place that decides on driver.ErrBadConn: nothing was
-// executed, and another connection may do better at once.
-func badConn(e *exec.Error) bool {
-	if e == nil || e.Proof != exec.NotExecuted || e.Source == exec.FromClient {
-		return false
-	}
-	switch e.Status {
-	case 401, 403, 429, 503:
-		return false
-	}
-	return e.StreamLost || e.Source == exec.FromTransport
+// asExec is the *exec.Error that a layer's error is; nil for others.
+func asExec(err error) *exec.Error {
+	var e *exec.Error
+	errors.As(err, &e)
+	return e
 }

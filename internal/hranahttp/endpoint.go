@@ -57,10 +57,20 @@ type nextEndpoint struct {
 func newEndpoint(base *url.URL, host string) *Endpoint {
 	e := &Endpoint{base: base, host: host}
 	for l := V2JSON; l < levels; l++ {
-		e.pipeline[l] = base.JoinPath(l.path(), "pipeline")
-		e.cursor[l] = base.JoinPath(l.path(), "cursor")
+		e.pipeline[l] = below(base, l.path(), "pipeline")
+		e.cursor[l] = below(base, l.path(), "cursor")
 	}
 	return e
+}
+
+// below is base with more path. JoinPath leaves the slash out if base has none.
+func below(base *url.URL, elem ...string) *url.URL {
+	if base.Path == "" {
+		rooted := *base
+		rooted.Path = "/"
+		base = &rooted
+	}
+	return base.JoinPath(elem...)
 }
 
 // Home is the endpoint of new streams.

@@ -119,7 +119,7 @@ func (c *Client) probeTimeout() time.Duration {
 // the path; anything that says something about the moment (401, 429, 503, no
 // answer) is not known.
 func (c *Client) offers(ctx context.Context, l Level) (offered, known bool) {
-	u := c.cfg.URL.JoinPath(l.path())
+	u := below(c.cfg.URL, l.path())
 	resp, err := c.get(ctx, u)
 	if err != nil {
 		return false, false

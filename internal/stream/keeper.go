@@ -99,10 +99,10 @@ func (k *keeper) round(ctx context.Context) {
 // ping renews the stream unless it is in use or was used lately. A failure that
 // loses the stream is told to the session's next statement.
 func (s *Stream) ping(ctx context.Context) {
-	if !s.mu.TryLock() {
+	if !s.tryTake() {
 		return // a request is under way, which renews it too
 	}
-	defer s.mu.Unlock()
+	defer s.leave()
 	if !s.pinned || s.lost != nil || s.baton == "" || s.cursor != nil || s.pool.now().Sub(s.used) < pingAfter {
 		return
 	}

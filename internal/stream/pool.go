@@ -129,11 +129,13 @@ func (p *Pool) take(n need) (s *Stream, keep bool) {
 			}
 		}
 	}
-	keep = p.kept < maxKept
+	// Statements that need a stream of their own must not fill the pool while
+	// others find one there.
+	keep = p.kept < maxKept && (n != newStream || len(p.free) == 0)
 	if keep {
 		p.kept++
 	}
-	return &Stream{pool: p}, keep
+	return makeStream(p), keep
 }
 
 // back takes a stream back that take gave; kept is what take said.
@@ -165,9 +167,9 @@ func (p *Pool) Session() *Stream {
 // Release takes back the stream of a session that left no state on it.
 func (p *Pool) Release(s *Stream) {
 	p.keeper.remove(s)
-	s.mu.Lock()
+	s.take()
 	fit := s.baton != "" && !s.pinned && s.lost == nil && s.cursor == nil
-	s.mu.Unlock()
+	s.leave()
 	if fit {
 		p.mu.Lock()
 		if p.kept < maxKept {

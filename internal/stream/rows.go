@@ -108,8 +108,10 @@ func (r *Rows) stop() {
 // yet there when it returns, but the first sign of the statement's success is.
 func (s *Stream) Large(ctx context.Context, stmt *exec.Stmt, begin string, guard bool) (*Outcome, error) {
 	level := s.pool.client.AwaitLevel(ctx)
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if err := s.takeIn(ctx); err != nil {
+		return nil, err
+	}
+	defer s.leave()
 	if err := s.settle(ctx); err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
@@ -14,8 +13,10 @@ import (
 // request opens it. It serves one caller at a time; only the keeper's pings
 // come from elsewhere, and take turns with the caller.
 type Stream struct {
-	pool  *Pool
-	mu    sync.Mutex // held while a request is under way
+	pool *Pool
+	// turn is taken while a request is under way. It is a channel, since whoever
+	// waits for it may have a context that ends.
+	turn  chan struct{}
 	level hranahttp.Level
 	ep    *hranahttp.Endpoint
 	baton string
@@ -34,8 +35,7 @@ type Stream struct {
 	// lost: a pinned stream is gone.
 	lost *exec.Error
 
-	cursor *Rows  // whose entries are still arriving on this stream
-	entry  *lease // in the keeper's list
+	cursor *Rows // whose entries are still arriving on this stream
 }
 
 // Level is the level of the protocol that the stream is spoken to in.
@@ -46,26 +46,54 @@ func (s *Stream) Rowid() int64 { return s.rowid }
 
 // Open tells whether the server holds the stream.
 func (s *Stream) Open() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.take()
+	defer s.leave()
 	return s.baton != ""
+}
+
+func makeStream(p *Pool) *Stream { return &Stream{pool: p, turn: make(chan struct{}, 1)} }
+
+func (s *Stream) take()  { s.turn <- struct{}{} }
+func (s *Stream) leave() { <-s.turn }
+
+// tryTake takes the turn if it is free.
+func (s *Stream) tryTake() bool {
+	select {
+	case s.turn <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// takeIn takes the turn unless ctx ends first, when nothing has been sent.
+func (s *Stream) takeIn(ctx context.Context) *exec.Error {
+	if s.tryTake() {
+		return nil
+	}
+	select {
+	case s.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Err: ctx.Err()}
+	}
 }
 
 // Pin declares that the stream holds state that a new one would not have: if it
 // is lost, Run fails instead of opening another. While pinned it is kept alive.
 func (s *Stream) Pin() {
-	s.mu.Lock()
+	s.take()
 	s.pinned = true
-	s.mu.Unlock()
+	s.leave()
 	s.pool.keeper.add(s)
 }
 
 // Unpin ends what Pin began.
 func (s *Stream) Unpin() {
 	s.pool.keeper.remove(s)
-	s.mu.Lock()
+	s.take()
 	s.pinned, s.lost = false, nil
-	s.mu.Unlock()
+	s.leave()
 }
 
 // Run sends a plan and returns what became of it. Its error, an *exec.Error,
@@ -74,8 +102,10 @@ func (s *Stream) Unpin() {
 // If ctx ends first, Run returns at once; the request goes on, and when it has
 // ended the stream is closed, so that no lock stays behind.
 func (s *Stream) Run(ctx context.Context, class exec.Class, p *Plan) (*Outcome, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if err := s.takeIn(ctx); err != nil {
+		return nil, err
+	}
+	defer s.leave()
 	if err := s.settle(ctx); err != nil {
 		return nil, err
 	}
@@ -234,8 +264,8 @@ const maxAttempts = 3
 // End gives the stream up. If the server holds it, it is told so beside.
 func (s *Stream) End() {
 	s.pool.keeper.remove(s)
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.take()
+	defer s.leave()
 	if s.cursor != nil {
 		s.cursor.stop()
 		s.cursor = nil

@@ -1,0 +1,237 @@
+package tursoopt
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+
+	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/sqltext"
+)
+
+var (
+	_ driver.Conn               = (*conn)(nil)
+	_ driver.ConnPrepareContext = (*conn)(nil)
+	_ driver.ConnBeginTx        = (*conn)(nil)
+	_ driver.ExecerContext      = (*conn)(nil)
+	_ driver.QueryerContext     = (*conn)(nil)
+	_ driver.NamedValueChecker  = (*conn)(nil)
+	_ driver.Pinger             = (*conn)(nil)
+	_ driver.SessionResetter    = (*conn)(nil)
+	_ driver.Validator          = (*conn)(nil)
+)
+
+// conn is database/sql's connection on the native base. It is a session, and
+// holds no connection of its own to anything.
+type conn struct {
+	connector *Connector
+	owned     *Connector // closed with the connection
+	session   session
+	bad       bool // not to be used again
+}
+
+func newConn(c *Connector) *conn {
+	return &conn{connector: c, session: session{pool: c.pool}}
+}
+
+func (c *conn) Prepare(query string) (driver.Stmt, error) {
+	return c.PrepareContext(context.Background(), query)
+}
+
+// PrepareContext sends nothing: a server of this protocol keeps no prepared
+// statements between requests. What is wrong with the text is told when it runs.
+func (c *conn) PrepareContext(_ context.Context, query string) (driver.Stmt, error) {
+	return &stmt{conn: c, text: c.connector.stmts.Get(query)}, nil
+}
+
+func (c *conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	return c.execText(ctx, c.connector.stmts.Get(query), args)
+}
+
+func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	return c.queryText(ctx, c.connector.stmts.Get(query), args)
+}
+
+func (c *conn) execText(ctx context.Context, text *sqltext.Text, args []driver.NamedValue) (driver.Result, error) {
+	var cl call
+	if err := cl.bind(text, args, false); err != nil {
+		return nil, err
+	}
+	results, err := c.run(ctx, &cl)
+	if err != nil {
+		return nil, err
+	}
+	var sum result
+	for i := range results {
+		switch r := &results[i]; {
+		case r.Err != nil:
+			return nil, c.stmtError(ctx, &cl, i, r.Err)
+		case r.Result != nil:
+			if r.Result.Cursor != nil {
+				_ = r.Result.Cursor.Close() // nobody reads the rows of an Exec
+			}
+			sum.rowsAffected += r.Result.RowsAffected
+			if r.Result.LastInsertID != 0 {
+				sum.lastInsertID = r.Result.LastInsertID
+			}
+		}
+	}
+	return sum, nil
+}
+
+func (c *conn) queryText(ctx context.Context, text *sqltext.Text, args []driver.NamedValue) (driver.Rows, error) {
+	var cl call
+	if err := cl.bind(text, args, true); err != nil {
+		return nil, err
+	}
+	results, err := c.run(ctx, &cl)
+	if err != nil {
+		return nil, err
+	}
+	if len(results) > 0 && results[0].Err != nil {
+		return nil, c.stmtError(ctx, &cl, 0, results[0].Err)
+	}
+	return newRows(ctx, c, &cl, results), nil
+}
+
+// run runs a call on the path that fits it. An error means that no statement of
+// it has an outcome.
+func (c *conn) run(ctx context.Context, cl *call) ([]exec.StmtResult, error) {
+	s := &c.session
+	if c.connector.closed.Load() {
+		return nil, ErrClosed
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if e := s.refuse(cl.text); e != nil {
+		c.bad = c.bad || s.gone != nil || s.tx == txLost
+		return nil, c.error(ctx, e, cl.text.SQL, -1)
+	}
+	if len(cl.stmts) == 0 {
+		return nil, nil
+	}
+	var results []exec.StmtResult
+	var err error
+	if route(cl.text, s.held, s.inTx()) == pathShared {
+		results, err = c.runShared(ctx, cl)
+	} else {
+		s.substitute(cl)
+		var e *exec.Error
+		if results, e = s.run(ctx, cl); e != nil {
+			err = e
+		}
+		c.bad = c.bad || s.gone != nil || s.tx == txLost
+		s.fillRowid(results)
+	}
+	s.held = true
+	c.schemaChanged(cl, err)
+	if err != nil {
+		var e *exec.Error
+		if errors.As(err, &e) {
+			return nil, c.error(ctx, e, cl.text.SQL, -1)
+		}
+		return nil, err
+	}
+	return results, nil
+}
+
+// runShared runs a session's first statement on whatever stream is free.
+func (c *conn) runShared(ctx context.Context, cl *call) ([]exec.StmtResult, error) {
+	resp, err := c.connector.exec.Do(ctx, &exec.Request{Stmts: cl.stmts, Class: cl.class()})
+	if err != nil {
+		return nil, err
+	}
+	c.session.learn(&cl.text.Stmts[0], resp.Results[0])
+	return resp.Results, nil
+}
+
+// fillRowid gives results the rowid that the session has from before it had a
+// stream of its own.
+func (s *session) fillRowid(results []exec.StmtResult) {
+	for i := range results {
+		if r := results[i].Result; r != nil && r.LastInsertID == 0 && !s.rowidUnsure {
+			r.LastInsertID = s.rowid
+		}
+	}
+}
+
+// schemaChanged forgets what texts have taught of tables that may be others now.
+func (c *conn) schemaChanged(cl *call, err error) {
+	for i := range cl.text.Stmts {
+		switch cl.text.Stmts[i].Kind {
+		case sqltext.Create, sqltext.Drop, sqltext.Alter, sqltext.Unknown:
+			if e := asExec(err); e == nil || e.Proof == exec.OutcomeUnknown {
+				c.connector.stmts.InvalidateNotes()
+			}
+			return
+		}
+	}
+}
+
+// CheckNamedValue converts arguments as SQLite stores them.
+func (c *conn) CheckNamedValue(nv *driver.NamedValue) error { return checkNamedValue(nv) }
+
+// Ping asks the server to run SELECT 1, so that it proves the path, the token
+// and the database. It does not touch the session. Without a deadline it takes
+// at most Config.Timeout.
+func (c *conn) Ping(ctx context.Context) error {
+	if c.connector.closed.Load() {
+		return ErrClosed
+	}
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = bound(ctx, c.connector.cfg.timeout())
+		defer cancel()
+	}
+	const ping = "SELECT 1"
+	resp, err := c.connector.exec.Do(ctx, &exec.Request{
+		Stmts: []exec.Stmt{{SQL: ping, WantRows: true, Note: new(exec.Note)}}, Class: exec.Read,
+	})
+	if err != nil {
+		return c.error(ctx, err.(*exec.Error), ping, -1)
+	}
+	return c.error(ctx, resp.Results[0].Err, ping, 0)
+}
+
+// ResetSession makes the connection one that nobody has used.
+func (c *conn) ResetSession(context.Context) error {
+	c.session.reset()
+	if c.connector.closed.Load() {
+		return driver.ErrBadConn
+	}
+	return nil
+}
+
+// IsValid is called when the connection goes back to the pool, which is when
+// the session's stream is wanted elsewhere.
+func (c *conn) IsValid() bool {
+	c.session.reset()
+	return !c.bad && !c.connector.closed.Load()
+}
+
+// Close ends the session. The server is told so beside.
+func (c *conn) Close() error {
+	c.session.reset()
+	c.bad = true
+	if c.owned != nil {
+		return c.owned.Close()
+	}
+	return nil
+}
+
+// error is e for the caller: the context's own where that is what has happened.
+func (c *conn) error(ctx context.Context, e *exec.Error, sqlText string, stmt int) error {
+	if e == nil {
+		return nil
+	}
+	if err := ctx.Err(); err != nil && errors.Is(e, err) && e.Code == "" {
+		return ctxError(err, e.Proof == exec.OutcomeUnknown)
+	}
+	return newError(e, sqlText, stmt)
+}
+
+// stmtError is the error of one of a call's statements.
+func (c *conn) stmtError(ctx context.Context, cl *call, i int, e *exec.Error) error {
+	return c.error(ctx, e, cl.text.Stmts[i].SQL, i)
+}

@@ -1,0 +1,190 @@
+package tursoopt
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/hranahttp"
+	"github.com/turso-opt/turso-opt/internal/sqltext"
+	"github.com/turso-opt/turso-opt/internal/stream"
+)
+
+var (
+	_ driver.Connector = (*Connector)(nil)
+	_ io.Closer        = (*Connector)(nil)
+)
+
+// A Connector is one database as its Config describes it, and what all its
+// connections share: the transport, the server's streams and the statement
+// cache. It is safe for concurrent use, sends nothing and starts nothing before
+// the first statement, and must be closed; sql.DB.Close does that for the
+// Connector of its sql.DB.
+type Connector struct {
+	cfg    *Config
+	log    *slog.Logger
+	driver *Driver
+	closed atomic.Bool
+	base   driver.Connector // the base of Wrap and of other bases; nil for native
+
+	// What follows is the native base's.
+	client *hranahttp.Client
+	pool   *stream.Pool
+	exec   exec.Executor // the layers, the topmost first
+	layers []string
+	stmts  *sqltext.Cache
+}
+
+// NewConnector makes the Connector of cfg, which it copies. The error names the
+// field that is wrong.
+func NewConnector(cfg *Config) (*Connector, error) {
+	cfg = cfg.Clone()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	return newConnector(cfg)
+}
+
+// OpenDB is sql.OpenDB for a Config.
+func OpenDB(cfg *Config) (*sql.DB, error) {
+	c, err := NewConnector(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(c), nil
+}
+
+// Wrap makes a Connector whose connections are those of base. Of cfg, which may
+// be nil, only what does not describe a database counts: TxLock and Logger. The
+// Connector's Close closes base if it can be closed.
+func Wrap(base driver.Connector, cfg *Config) (*Connector, error) {
+	if base == nil {
+		return nil, errors.New("turso-opt: Wrap: the base is nil")
+	}
+	if cfg == nil {
+		cfg = &Config{}
+	}
+	if cfg.TxLock > TxExclusive {
+		return nil, errTxLock
+	}
+	return newBase(cfg.Clone(), base, "the wrapped driver"), nil
+}
+
+// newConnector takes a valid Config of its own.
+func newConnector(cfg *Config) (*Connector, error) {
+	if cfg.isFile() {
+		return fileConnector(cfg)
+	}
+	u, host, err := cfg.remote()
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Base == BaseLibsql || u.Scheme == "ws" || u.Scheme == "wss" {
+		base, err := libsqlConnector(cfg)
+		if err != nil {
+			return nil, err
+		}
+		return newBase(cfg, base, BaseLibsql), nil
+	}
+	c := &Connector{cfg: cfg, log: logger(cfg)}
+	c.driver = &Driver{connector: c}
+	hc := hranahttp.Config{
+		URL: u, Host: host, Header: cfg.Header, EncryptionKey: cfg.RemoteEncryptionKey,
+		TLS: cfg.TLSConfig, Dial: cfg.DialContext, ConnectTimeout: cfg.connectTimeout(),
+		LateTimeout: cfg.timeout(), UserAgent: userAgent, Logger: c.log,
+	}
+	switch {
+	case cfg.TokenSource != nil:
+		hc.Token = cfg.TokenSource
+	case cfg.AuthToken != "":
+		hc.Token = func(context.Context) (string, error) { return cfg.AuthToken, nil }
+	}
+	switch cfg.Encoding {
+	case EncodingJSON:
+		hc.Encoding = hranahttp.OnlyJSON
+	case EncodingProtobuf:
+		hc.Encoding = hranahttp.OnlyProtobuf
+	}
+	c.client = hranahttp.New(hc)
+	c.pool = stream.NewPool(c.client, nil)
+	c.exec = c.pool
+	c.layers = []string{"streams", "http"}
+	c.stmts = sqltext.NewCache(cfg.stmtCache())
+	return c, nil
+}
+
+func newBase(cfg *Config, base driver.Connector, name string) *Connector {
+	c := &Connector{cfg: cfg, log: logger(cfg), base: base, layers: []string{name}}
+	c.driver = &Driver{connector: c}
+	return c
+}
+
+// userAgent tells a server's operator who is calling.
+const userAgent = "turso-opt-go"
+
+func logger(cfg *Config) *slog.Logger {
+	if cfg.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return cfg.Logger
+}
+
+// Connect gives a connection. On the native base it sends nothing: a session
+// has nothing on the server before its first statement.
+func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
+	if c.closed.Load() {
+		return nil, ErrClosed
+	}
+	if c.base == nil {
+		return newConn(c), nil
+	}
+	dc, err := c.base.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return newBaseConn(c, dc), nil
+}
+
+// Driver is a *Driver that StatsOf knows this Connector by.
+func (c *Connector) Driver() driver.Driver { return c.driver }
+
+// Layers names what a statement passes on its way to the database, the first
+// first. What is switched off is not there.
+func (c *Connector) Layers() []string {
+	return append([]string{"connection"}, c.layers...)
+}
+
+// Close refuses new work, gives requests in flight five seconds, then cancels
+// them; nothing of the Connector runs when it returns. Calls after the first do
+// nothing.
+func (c *Connector) Close() error {
+	if c.closed.Swap(true) {
+		return nil
+	}
+	if c.base != nil {
+		if closer, ok := c.base.(io.Closer); ok {
+			return closer.Close()
+		}
+		return nil
+	}
+	c.pool.Close()
+	return c.client.Close()
+}
+
+// bounded is the context of calls that have none.
+func (c *Connector) bounded() (context.Context, context.CancelFunc) {
+	return bound(context.Background(), c.cfg.timeout())
+}
+
+func bound(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	if d == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, d)
+}

@@ -1,0 +1,185 @@
+package tursoopt
+
+import (
+	"context"
+	"database/sql/driver"
+	"io"
+
+	"github.com/turso-opt/turso-opt/internal/exec"
+)
+
+var (
+	_ driver.Rows                           = (*rows)(nil)
+	_ driver.RowsNextResultSet              = (*rows)(nil)
+	_ driver.RowsColumnTypeDatabaseTypeName = (*rows)(nil)
+	_ driver.RowsColumnTypeLength           = (*rows)(nil)
+	_ driver.RowsColumnTypeNullable         = (*rows)(nil)
+	_ driver.RowsColumnTypePrecisionScale   = (*rows)(nil)
+	_ driver.RowsColumnTypeScanType         = (*rows)(nil)
+)
+
+// rows are the result sets of a call, one for each of its statements.
+type rows struct {
+	ctx  context.Context // of the query: it bounds what still has to arrive
+	conn *conn
+	sets []exec.StmtResult
+	set  int
+	sql  []string // of the statements, for errors
+
+	cols   []exec.Column
+	times  []bool // columns whose text is parsed as a time; nil if there is none
+	table  *exec.Table
+	row    int
+	cursor exec.Cursor // gives the next tables; nil if there are none
+	// shared: the table is never written again and small, so that strings may
+	// keep it alive instead of being copied.
+	shared bool
+}
+
+// sharedArena is the size in bytes up to which a result's strings are not
+// copied out of it: one string that a program keeps would keep them all.
+const sharedArena = 16 << 10
+
+func newRows(ctx context.Context, c *conn, cl *call, results []exec.StmtResult) *rows {
+	r := &rows{ctx: ctx, conn: c, sets: results}
+	if len(results) == 0 {
+		r.sets = []exec.StmtResult{{Result: &exec.Result{}}}
+	}
+	r.sql = make([]string, len(r.sets))
+	for i := range cl.stmts {
+		r.sql[i] = cl.text.Stmts[i].SQL
+	}
+	r.open(r.sets[0].Result)
+	if cl.restore != nil {
+		cols := make([]exec.Column, len(r.cols))
+		for i, col := range r.cols {
+			cols[i] = exec.Column{Name: cl.restore(col.Name), Decltype: col.Decltype}
+		}
+		r.cols = cols
+	}
+	return r
+}
+
+// open begins a result set.
+func (r *rows) open(res *exec.Result) {
+	r.cols, r.row, r.times = res.Cols, 0, nil
+	r.table, r.cursor = &res.Rows, res.Cursor
+	r.shared = res.Cursor == nil && res.Rows.Used() <= sharedArena
+	if res.Cursor != nil {
+		r.table = new(exec.Table)
+	}
+	if !r.conn.connector.cfg.parseTime() {
+		return
+	}
+	for i := range r.cols {
+		if isTimeType(r.cols[i].Decltype) {
+			if r.times == nil {
+				r.times = make([]bool, len(r.cols))
+			}
+			r.times[i] = true
+		}
+	}
+}
+
+func (r *rows) Columns() []string {
+	names := make([]string, len(r.cols))
+	for i := range r.cols {
+		names[i] = r.cols[i].Name
+	}
+	return names
+}
+
+func (r *rows) Next(dest []driver.Value) error {
+	for r.row >= r.table.Len() {
+		if r.cursor == nil {
+			return io.EOF
+		}
+		switch err := r.cursor.Next(r.table); {
+		case err == io.EOF:
+			return io.EOF
+		case err != nil:
+			e := asExec(err)
+			if e == nil {
+				return err
+			}
+			return r.conn.error(r.ctx, e, r.sql[r.set], r.set)
+		}
+		r.row = 0
+	}
+	for i := range dest {
+		dest[i] = r.value(i)
+	}
+	r.row++
+	return nil
+}
+
+func (r *rows) value(col int) driver.Value {
+	t := r.table
+	switch t.Kind(r.row, col) {
+	case exec.Integer:
+		return t.Int(r.row, col)
+	case exec.Float:
+		return t.Float(r.row, col)
+	case exec.Text:
+		if r.times != nil && r.times[col] {
+			if at, ok := parseTime(t.String(r.row, col)); ok {
+				return at
+			}
+		}
+		if r.shared {
+			return t.String(r.row, col)
+		}
+		return string(t.Bytes(r.row, col))
+	case exec.Blob:
+		// database/sql copies it, unless the caller asks for RawBytes.
+		b := t.Bytes(r.row, col)
+		if b == nil {
+			b = []byte{}
+		}
+		return b
+	}
+	return nil
+}
+
+func (r *rows) HasNextResultSet() bool { return r.set+1 < len(r.sets) }
+
+// NextResultSet goes on to the next statement's result. Its error is that of
+// the statement.
+func (r *rows) NextResultSet() error {
+	if !r.HasNextResultSet() {
+		return io.EOF
+	}
+	r.closeCursor()
+	r.set++
+	s := r.sets[r.set]
+	switch {
+	case s.Err != nil:
+		r.open(&exec.Result{})
+		r.sets = r.sets[:r.set+1] // those behind it were skipped
+		return r.conn.error(r.ctx, s.Err, r.sql[r.set], r.set)
+	case s.Result == nil:
+		r.sets = r.sets[:r.set+1]
+		return io.EOF
+	}
+	r.open(s.Result)
+	return nil
+}
+
+func (r *rows) closeCursor() {
+	if r.cursor != nil {
+		_ = r.cursor.Close() // it only stops the transfer
+		r.cursor = nil
+	}
+}
+
+// Close stops the transfer of rows that are still on their way.
+func (r *rows) Close() error {
+	for i := r.set + 1; i < len(r.sets); i++ {
+		if res := r.sets[i].Result; res != nil && res.Cursor != nil {
+			_ = res.Cursor.Close()
+		}
+	}
+	r.closeCursor()
+	r.table, r.row = new(exec.Table), 0
+	return nil
+}

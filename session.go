@@ -1,0 +1,387 @@
+package tursoopt
+
+import (
+	"context"
+	"errors"
+
+	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/sqltext"
+	"github.com/turso-opt/turso-opt/internal/stream"
+)
+
+// txState is where a session's transaction stands.
+type txState uint8
+
+const (
+	txNone txState = iota
+	// txPending: begun, and the server does not know yet.
+	txPending
+	// txOpen: open on the server, as far as it has told.
+	txOpen
+	// txEnded: SQLite has ended it by itself after an error (ON CONFLICT
+	// ROLLBACK), or its own text has. Nothing of it can be committed any more.
+	txEnded
+	// txLost: as txEnded, by the server or with the stream; the connection is
+	// not used again.
+	txLost
+)
+
+// A session is what a connection remembers since ResetSession. One goroutine at
+// a time uses it.
+type session struct {
+	pool *stream.Pool
+	own  *stream.Stream // nil until a statement needs one
+	held bool           // a text has run
+	// settings: own holds what a new stream would not have, beside a transaction.
+	settings bool
+	gone     *exec.Error // how own was lost together with what it held
+
+	tx       txState
+	api      bool   // by BeginTx, not by a text
+	readOnly bool   // of a transaction by BeginTx
+	begin    string // how a pending transaction will begin
+	cause    *exec.Error
+
+	// What last_insert_rowid() and changes() give, wherever the statements that
+	// set them have run.
+	rowid, changes           int64
+	rowidUnsure, changesLost bool
+}
+
+// reset makes it a new session. A stream without state goes back to the pool.
+func (s *session) reset() {
+	if s.own != nil {
+		if s.tx == txNone && !s.settings && s.gone == nil {
+			s.pool.Release(s.own)
+		} else {
+			s.own.End()
+		}
+	}
+	*s = session{pool: s.pool}
+}
+
+// stream is the session's own.
+func (s *session) stream() *stream.Stream {
+	if s.own == nil {
+		s.own = s.pool.Session()
+	}
+	return s.own
+}
+
+// inTx tells whether statements belong to a transaction, also one that cannot
+// go on.
+func (s *session) inTx() bool { return s.tx != txNone }
+
+// refuse says why a text cannot run in the state that the session is in.
+func (s *session) refuse(t *sqltext.Text) *exec.Error {
+	switch {
+	case s.tx == txLost, s.tx == txEnded:
+		if !s.api && t.Kind() == sqltext.Rollback && s.gone == nil {
+			return nil // it ends what is left of a transaction that a text began
+		}
+		return s.txLostError()
+	case s.gone != nil:
+		return &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Code: exec.CodeSessionLost,
+			Message: "the server has dropped what this connection had set up", Err: s.gone}
+	case s.readOnly && !t.ReadOnly:
+		for i := range t.Stmts {
+			switch st := &t.Stmts[i]; st.Kind {
+			case sqltext.Savepoint, sqltext.Release, sqltext.RollbackTo:
+			default:
+				if !st.ReadOnly {
+					return &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Code: "SQLITE_READONLY",
+						Message: "the transaction is read-only, and this statement is not known to be a read"}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (s *session) txLostError() *exec.Error {
+	e := &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Code: exec.CodeTxLost,
+		Message: "the transaction is not open any more; nothing of it is or will be committed"}
+	if s.cause != nil {
+		e.Err = s.cause
+	}
+	return e
+}
+
+// loseTx notes that the transaction is lost, and how.
+func (s *session) loseTx(cause *exec.Error) {
+	s.tx, s.cause = txLost, cause
+}
+
+// run runs a call on the session's own stream.
+func (s *session) run(ctx context.Context, c *call) ([]exec.StmtResult, *exec.Error) {
+	if s.tx == txEnded || s.tx == txLost {
+		// refuse has let a ROLLBACK through: there is nothing left to roll back.
+		s.endTx()
+		return []exec.StmtResult{{Result: &exec.Result{}}}, nil
+	}
+	own := s.stream()
+	large := c.class() == exec.Read && len(c.stmts) == 1
+	var o *stream.Outcome
+	var err error
+	if large && c.stmts[0].Note.Large.Load() {
+		o, err = s.large(ctx, c)
+	} else {
+		o, err = own.Run(ctx, c.class(), s.plan(c))
+		if err == nil && large && stream.TooLarge(o.Results[0].Err) {
+			c.stmts[0].Note.Large.Store(true)
+			s.observe(c, o) // the transaction may have begun
+			o, err = s.large(ctx, c)
+		}
+	}
+	if err != nil {
+		return nil, s.failed(ctx, c, err.(*exec.Error))
+	}
+	if e := s.observe(c, o); e != nil {
+		return nil, e
+	}
+	if len(c.stmts) > 1 && c.text.ReadOnly && stream.TooLarge(o.Results[0].Err) {
+		return s.runEach(ctx, c)
+	}
+	return o.Results, nil
+}
+
+// runEach runs a script of reads, whose results do not fit into one response,
+// statement by statement.
+func (s *session) runEach(ctx context.Context, c *call) ([]exec.StmtResult, *exec.Error) {
+	results := make([]exec.StmtResult, 0, len(c.stmts))
+	for i := range c.stmts {
+		one := &call{
+			text:  &sqltext.Text{SQL: c.stmts[i].SQL, Stmts: c.text.Stmts[i : i+1], ReadOnly: true},
+			stmts: c.stmts[i : i+1],
+		}
+		r, err := s.run(ctx, one)
+		if err != nil {
+			return nil, err
+		}
+		if results = append(results, r[0]); r[0].Err != nil {
+			break
+		}
+	}
+	return results, nil
+}
+
+// large runs a read whose result does not fit into one response.
+func (s *session) large(ctx context.Context, c *call) (*stream.Outcome, error) {
+	begin := ""
+	if s.tx == txPending {
+		begin = s.begin
+	}
+	o, err := s.own.Large(ctx, &c.stmts[0], begin, s.tx == txOpen)
+	if err == nil && begin != "" && o.Begin.Result != nil {
+		o.State = stream.InTransaction
+	}
+	return o, err
+}
+
+// plan is what a call needs in the state that the session is in. In a
+// transaction the server is always asked whether it is still open afterwards:
+// an error may have ended it.
+func (s *session) plan(c *call) *stream.Plan {
+	p := &stream.Plan{Stmts: c.stmts}
+	switch s.tx {
+	case txPending:
+		p.Begin, p.AskState = s.begin, true
+	case txOpen:
+		p.Guard, p.AskState = true, true
+		for i := range c.text.Stmts[:len(c.text.Stmts)-1] {
+			p.GuardFirst = p.GuardFirst || mayEndTx(c.text.Stmts[i].Kind)
+		}
+	default:
+		p.Undo = len(c.stmts) > 1
+		p.AskState = c.text.TxControl
+	}
+	return p
+}
+
+// failed notes what a request without an outcome means for the session, and
+// gives the error to report.
+func (s *session) failed(ctx context.Context, c *call, e *exec.Error) *exec.Error {
+	lost := e.StreamLost || e.Code == exec.CodeSessionLost
+	if !lost {
+		return e
+	}
+	began := s.tx == txOpen || s.tx == txPending && e.Proof != exec.NotExecuted
+	switch {
+	case began:
+		if s.tx == txOpen {
+			s.gone = e // with whatever else the stream held
+		}
+		s.loseTx(e)
+		if ctx.Err() != nil && errors.Is(e, ctx.Err()) || s.commits(c) {
+			return e // the caller asked for the one; the other may have committed
+		}
+		return s.txLostError()
+	case s.tx == txPending:
+		// Nothing was sent.
+	case s.settings:
+		s.gone = e
+		if e.Proof == exec.NotExecuted {
+			return s.refuse(c.text)
+		}
+	}
+	return e
+}
+
+// commits tells whether a call itself ends the transaction it runs in.
+func (s *session) commits(c *call) bool {
+	if s.api && len(c.text.Stmts) == 1 {
+		return mayEndTx(c.text.Stmts[0].Kind)
+	}
+	for i := range c.text.Stmts {
+		if mayEndTx(c.text.Stmts[i].Kind) {
+			return true
+		}
+	}
+	return false
+}
+
+// observe takes from an outcome what it says of the transaction and the state
+// that later statements need. Its error stands for the whole call.
+func (s *session) observe(c *call, o *stream.Outcome) *exec.Error {
+	if o.Refused {
+		s.loseTx(nil)
+		return s.txLostError()
+	}
+	if s.tx == txPending && o.Begin.Err != nil {
+		return o.Begin.Err
+	}
+	var failed *exec.Error
+	for i := range o.Results {
+		s.learn(&c.text.Stmts[i], o.Results[i])
+		if e := o.Results[i].Err; e != nil && failed == nil {
+			failed = e
+		}
+	}
+	if stream.TxTimeout(failed) && s.inTx() {
+		s.loseTx(failed)
+		return nil
+	}
+	s.transition(c, o, failed)
+	if c.text.Stateful && !c.text.TxControl || c.text.Stateful && s.setsMore(c) {
+		s.settings = true
+		s.own.Pin()
+	}
+	return nil
+}
+
+// setsMore tells whether a text that controls transactions has other effects on
+// its connection too.
+func (s *session) setsMore(c *call) bool {
+	for i := range c.text.Stmts {
+		switch st := &c.text.Stmts[i]; st.Kind {
+		case sqltext.Begin, sqltext.Commit, sqltext.Rollback, sqltext.Savepoint, sqltext.Release, sqltext.RollbackTo:
+		default:
+			if st.Stateful {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// transition moves the transaction to the state that the server has told.
+func (s *session) transition(c *call, o *stream.Outcome, failed *exec.Error) {
+	state := o.State
+	if state == stream.Unknown {
+		if s.tx == txNone && !c.text.TxControl {
+			return
+		}
+		state = s.guess(c, o)
+	}
+	switch {
+	case state == stream.InTransaction:
+		if s.tx != txOpen {
+			s.tx = txOpen
+			s.own.Pin()
+		}
+	case s.tx == txPending && o.Begin.Result == nil:
+		// Nothing ran (the server could not read a statement): it has not begun.
+	case s.api && s.inTx():
+		s.tx, s.cause = txEnded, failed
+		s.unpin()
+	default:
+		s.endTx()
+	}
+}
+
+// guess is for a server that does not tell the state.
+func (s *session) guess(c *call, o *stream.Outcome) stream.State {
+	open := s.tx == txOpen || s.tx == txPending && o.Begin.Result != nil
+	for i := range o.Results {
+		if o.Results[i].Result == nil {
+			continue
+		}
+		switch c.text.Stmts[i].Kind {
+		case sqltext.Begin, sqltext.Savepoint:
+			open = true
+		case sqltext.Commit, sqltext.Rollback:
+			open = false
+		}
+	}
+	if open {
+		return stream.InTransaction
+	}
+	return stream.Autocommit
+}
+
+// endTx ends a transaction of which nothing is left on the server.
+func (s *session) endTx() {
+	s.tx, s.api, s.readOnly, s.begin, s.cause = txNone, false, false, "", nil
+	s.unpin()
+}
+
+func (s *session) unpin() {
+	if s.own != nil && !s.settings && s.gone == nil {
+		s.own.Unpin()
+	}
+}
+
+// learn keeps what a statement leaves for last_insert_rowid() and changes().
+func (s *session) learn(st *sqltext.Stmt, r exec.StmtResult) {
+	inserts := st.Kind == sqltext.Insert || st.Kind == sqltext.Replace
+	writes := inserts || st.Kind == sqltext.Update || st.Kind == sqltext.Delete
+	switch {
+	case r.Result != nil && writes:
+		s.changes, s.changesLost = r.Result.RowsAffected, false
+		if inserts && r.Result.LastInsertID != 0 {
+			s.rowid, s.rowidUnsure = r.Result.LastInsertID, false
+		}
+	case r.Result != nil && !st.ReadOnly && !st.Stateful:
+		s.changesLost = true // CREATE TABLE AS, and the like
+	case r.Err != nil && r.Err.Proof != exec.NotExecuted:
+		// A statement that fails halfway may have set both.
+		s.changesLost = s.changesLost || !st.ReadOnly
+		s.rowidUnsure = s.rowidUnsure || inserts
+	}
+}
+
+// substitute writes what is known of the session into statements that ask for
+// it, as far as no statement before them in the text can change it: the stream
+// they run on may not have it.
+func (s *session) substitute(c *call) {
+	rowid, changes := &s.rowid, &s.changes
+	if s.rowidUnsure {
+		rowid = nil
+	}
+	if s.changesLost {
+		changes = nil
+	}
+	for i := range c.text.Stmts {
+		st := &c.text.Stmts[i]
+		if st.ConnFuncs && c.stmts[i].SQL == st.SQL {
+			var restore func(string) string
+			c.stmts[i].SQL, restore = st.SubstituteConnState(rowid, changes)
+			if i == 0 {
+				c.restore = restore
+			}
+		}
+		if !st.ReadOnly {
+			return
+		}
+	}
+}

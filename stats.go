@@ -1,0 +1,82 @@
+package tursoopt
+
+import (
+	"database/sql"
+)
+
+// Stats is a snapshot of what a Connector has done since it was made. Its
+// counters only grow; they are not read at one instant. On a base other than
+// the native one all are zero.
+type Stats struct {
+	Statements StatementStats
+	Requests   RequestStats
+	Streams    StreamStats
+}
+
+// StatementStats are the statement cache's.
+type StatementStats struct {
+	// Hits and Misses count look-ups of SQL texts; a miss reads the text anew.
+	Hits, Misses uint64
+	// Evictions counts texts forgotten to make room.
+	Evictions uint64
+	// Size is how many texts are remembered now.
+	Size int
+}
+
+// RequestStats are those of HTTP.
+type RequestStats struct {
+	// Sent counts HTTP requests, Failed those of them that did not end in a
+	// complete answer of status 200.
+	Sent, Failed uint64
+	// Retries counts requests that were sent again.
+	Retries uint64
+	// Dials counts connections opened.
+	Dials uint64
+	// BytesSent and BytesReceived count what went over the connections, TLS
+	// included.
+	BytesSent, BytesReceived uint64
+	// TokenRefreshes counts tokens fetched again after the server refused one.
+	TokenRefreshes uint64
+}
+
+// StreamStats are those of the server's streams, each an SQLite connection
+// there.
+type StreamStats struct {
+	// Opened counts streams asked for, Reused requests on one that was open.
+	Opened, Reused uint64
+	// Expired counts streams dropped because they had been idle for too long.
+	Expired uint64
+	// Closed counts streams ended by a request of their own.
+	Closed uint64
+	// Pings counts requests that kept a session's stream alive.
+	Pings uint64
+}
+
+// Stats is what c has counted so far.
+func (c *Connector) Stats() Stats {
+	if c.base != nil {
+		return Stats{}
+	}
+	texts, http, streams := c.stmts.Stats(), c.client.Counters(), c.pool.Counters()
+	return Stats{
+		Statements: StatementStats{Hits: texts.Hits, Misses: texts.Misses, Evictions: texts.Evictions, Size: texts.Size},
+		Requests: RequestStats{
+			Sent: http.Requests, Failed: http.Failed, Retries: streams.Retries, Dials: http.Dials,
+			BytesSent: http.BytesSent, BytesReceived: http.BytesReceived, TokenRefreshes: http.TokenRefresh,
+		},
+		Streams: StreamStats{
+			Opened: streams.Opened, Reused: streams.Reused, Expired: streams.Expired,
+			Closed: streams.Closed, Pings: streams.Pings,
+		},
+	}
+}
+
+// StatsOf is the Stats of db's Connector. ok is false if db is not directly one
+// of this driver: a driver around this one, such as otelsql's, hides it.
+func StatsOf(db *sql.DB) (s Stats, ok bool) {
+	d, ok := db.Driver().(*Driver)
+	if !ok || d.connector == nil {
+		return Stats{}, false
+	}
+	return d.connector.Stats(), true
+}

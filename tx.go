@@ -1,0 +1,192 @@
+package tursoopt
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+
+	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/stream"
+)
+
+// TxOptions say how BeginTx begins a transaction.
+type TxOptions struct {
+	// ReadOnly refuses every statement that is not known to be a read; the
+	// transaction always ends with a ROLLBACK.
+	ReadOnly bool
+	// Lock is the lock to begin with; TxDefault is that of the Config. A read-only
+	// transaction is always deferred.
+	Lock TxLock
+}
+
+// A Beginner begins transactions: *sql.DB and *sql.Conn, and what embeds them.
+type Beginner interface {
+	BeginTx(ctx context.Context, opts *sql.TxOptions) (*sql.Tx, error)
+}
+
+// BeginTx begins a transaction with options that database/sql does not have. It
+// is for databases of this driver; another driver gets ReadOnly only.
+func BeginTx(ctx context.Context, db Beginner, opts TxOptions) (*sql.Tx, error) {
+	if opts.Lock > TxExclusive {
+		return nil, errTxLock
+	}
+	if opts.ReadOnly && opts.Lock > TxDeferred {
+		return nil, errors.New("turso-opt: a read-only transaction takes no write lock")
+	}
+	ctx = context.WithValue(ctx, txLockKey{}, opts.Lock)
+	return db.BeginTx(ctx, &sql.TxOptions{ReadOnly: opts.ReadOnly})
+}
+
+// txLockKey is the context key by which BeginTx reaches the connection.
+type txLockKey struct{}
+
+// txLock is the lock that a transaction begins with.
+func txLock(ctx context.Context, cfg *Config) TxLock {
+	if l, ok := ctx.Value(txLockKey{}).(TxLock); ok && l != TxDefault {
+		return l
+	}
+	if cfg.TxLock != TxDefault {
+		return cfg.TxLock
+	}
+	return TxDeferred
+}
+
+var errTxLock = errors.New("turso-opt: _txlock: want deferred, immediate or exclusive")
+
+// errIsolation is for levels that SQLite does not have.
+func errIsolation(l driver.IsolationLevel) error {
+	return errors.New("turso-opt: isolation level " + sql.IsolationLevel(l).String() +
+		" is not supported; transactions are always serializable")
+}
+
+func checkIsolation(l driver.IsolationLevel) error {
+	switch sql.IsolationLevel(l) {
+	case sql.LevelDefault, sql.LevelSerializable:
+		return nil
+	}
+	return errIsolation(l)
+}
+
+// BeginTx begins a transaction. A deferred one costs no round trip: BEGIN
+// travels with the first statement, which is where SQLite's deferred BEGIN
+// does its first work anyway. The other locks are taken at once.
+func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	s := &c.session
+	if err := checkIsolation(opts.Isolation); err != nil {
+		return nil, err
+	}
+	switch {
+	case s.gone != nil:
+		return nil, c.error(ctx, &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Code: exec.CodeSessionLost,
+			Message: "the server has dropped what this connection had set up", Err: s.gone}, "", -1)
+	case s.inTx():
+		return nil, c.error(ctx, &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Code: "SQLITE_ERROR",
+			Message: "cannot start a transaction within a transaction"}, "", -1)
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	}
+	s.held = true
+	lock := txLock(ctx, c.connector.cfg)
+	if opts.ReadOnly {
+		lock = TxDeferred
+	}
+	if lock == TxDeferred {
+		s.tx, s.api, s.readOnly, s.begin = txPending, true, opts.ReadOnly, "BEGIN"
+		return (*tx)(c), nil
+	}
+	begin := "BEGIN IMMEDIATE"
+	if lock == TxExclusive {
+		begin = "BEGIN EXCLUSIVE"
+	}
+	o, err := s.stream().Run(ctx, exec.Write, &stream.Plan{Begin: begin})
+	if err != nil {
+		e := err.(*exec.Error)
+		if s.settings && e.StreamLost {
+			s.gone = e
+		}
+		return nil, c.error(ctx, e, "", -1)
+	}
+	if o.Begin.Err != nil {
+		return nil, c.error(ctx, o.Begin.Err, begin, -1)
+	}
+	s.tx, s.api = txOpen, true
+	s.own.Pin()
+	return (*tx)(c), nil
+}
+
+// Begin is BeginTx for callers older than it.
+func (c *conn) Begin() (driver.Tx, error) {
+	ctx, cancel := c.connector.bounded()
+	defer cancel()
+	return c.BeginTx(ctx, driver.TxOptions{})
+}
+
+var _ driver.Tx = (*tx)(nil)
+
+// tx is the transaction of a connection: the session has all of its state.
+type tx conn
+
+// Commit costs one round trip, none if nothing was sent. An error that is not
+// OutcomeUnknown means that nothing was committed.
+func (t *tx) Commit() error {
+	if t.session.readOnly {
+		return t.end(stream.Rollback)
+	}
+	return t.end(stream.Commit)
+}
+
+// Rollback costs one round trip, none if nothing was sent.
+func (t *tx) Rollback() error { return t.end(stream.Rollback) }
+
+func (t *tx) end(tail stream.Tail) error {
+	c, s := (*conn)(t), &t.session
+	ctx, cancel := c.connector.bounded()
+	defer cancel()
+	switch s.tx {
+	case txPending:
+		s.endTx()
+		return nil
+	case txEnded:
+		lost := s.txLostError()
+		s.endTx()
+		if tail == stream.Rollback {
+			return nil // SQLite has done it
+		}
+		return c.error(ctx, lost, "", -1)
+	case txOpen:
+	default:
+		c.bad = true
+		return c.error(ctx, s.txLostError(), "", -1)
+	}
+	o, err := s.own.Run(ctx, exec.Write, &stream.Plan{Guard: true, Tail: tail, AskState: true})
+	if err != nil {
+		return c.endFailed(ctx, err.(*exec.Error))
+	}
+	switch {
+	case o.Refused, stream.TxTimeout(o.Tail.Err):
+		s.loseTx(o.Tail.Err)
+		c.bad = true
+		return c.error(ctx, s.txLostError(), "", -1)
+	case o.Tail.Err != nil && o.State != stream.Autocommit:
+		// It is not known to be rolled back, and nobody will come back to it.
+		s.loseTx(o.Tail.Err)
+		c.bad = true
+	default:
+		s.endTx()
+	}
+	return c.error(ctx, o.Tail.Err, "", -1)
+}
+
+// endFailed is for an end without an answer.
+func (c *conn) endFailed(ctx context.Context, e *exec.Error) error {
+	s := &c.session
+	c.bad = true
+	s.loseTx(e)
+	if e.Proof == exec.NotExecuted && ctx.Err() == nil {
+		// The server has not looked at it: the stream, and the transaction on it,
+		// were gone before, or will be when the stream expires.
+		return c.error(ctx, s.txLostError(), "", -1)
+	}
+	return c.error(ctx, e, "", -1)
+}
