@@ -97,8 +97,8 @@ func AppendCursorEntry(dst []byte, enc Encoding, e *CursorEntry, t *exec.Table, 
 }
 
 // DecodeCursorEntry decodes one entry of a cursor's answer into e, of which
-// only the fields that its Type names are set. A Row's cells are appended to t
-// as one more row, whose width must be t's.
+// only the fields that its Type names count. A Row's cells are appended to t as
+// one more row, whose width must be t's; after an error t must be thrown away.
 func DecodeCursorEntry(enc Encoding, msg []byte, e *CursorEntry, t *exec.Table) error {
 	if enc == Protobuf {
 		return decodeProtoCursorEntry(msg, e, t)

@@ -114,22 +114,20 @@ func appendJSONCursorEntry(dst []byte, e *CursorEntry, t *exec.Table, row int) (
 	return w.end(dst)
 }
 
-// decodeJSONCursorEntry skips entries of types it does not know and leaves
-// their Type 0: sqld has added one to those of the specification, which only
-// informs, and others may do so too.
+// decodeJSONCursorEntry takes no entry of a type it does not know: there could
+// be rows in it.
 func decodeJSONCursorEntry(msg []byte, e *CursorEntry, t *exec.Table) error {
 	*e = CursorEntry{}
 	r := jsonReader{data: msg}
 	var read CursorEntry
-	typed, haveCols, rows, late := false, false, 0, -1
+	haveCols, rows, late := false, 0, -1
 	for name, ok := r.object(); ok; name, ok = r.next() {
-		if typed && read.Type == 0 {
-			r.skip()
-			continue
-		}
 		switch string(name) {
 		case "type":
-			read.Type, typed = entryType(r.plainText()), true
+			kind := r.plainText()
+			if read.Type = entryType(kind); read.Type == 0 {
+				r.unknown("a cursor entry", kind)
+			}
 		case "row":
 			rows++
 			if read.Type == Row && rows == 1 {
@@ -155,7 +153,7 @@ func decodeJSONCursorEntry(msg []byte, e *CursorEntry, t *exec.Table) error {
 	}
 	e.Type = read.Type
 	switch {
-	case !typed:
+	case e.Type == 0:
 		r.fail("a cursor entry without a type")
 	case e.Type == Row && rows != 1:
 		r.fail("a row entry with %d rows", rows)
