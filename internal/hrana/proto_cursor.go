@@ -125,7 +125,7 @@ func appendProtoCursorEntry(dst []byte, e *CursorEntry, t *exec.Table, row int) 
 	case StepEnd:
 		member := w.begin(2)
 		w.someUint64(1, uint64(e.RowsAffected))
-		w.sint64(2, e.LastInsertID)
+		w.someSint64(2, e.LastInsertID)
 		w.close(member)
 	case StepError:
 		member := w.begin(3)

@@ -8,8 +8,8 @@ import (
 	"github.com/turso-opt/turso-opt/internal/exec"
 )
 
-// Like sqld, these leave out fields that are zero, except those of which the
-// schema says whether they are there.
+// Like sqld, these leave out what is zero. Of a last_insert_rowid it does not
+// say so if an INSERT left it at 0, which means the same to us.
 
 // error appends an Error message as field num.
 func (w *protoWriter) error(num protowire.Number, e *Error) {
@@ -35,7 +35,7 @@ func (w *protoWriter) stmtResult(num protowire.Number, r *exec.Result) {
 		}
 	}
 	w.someUint64(3, uint64(r.RowsAffected))
-	w.sint64(4, r.LastInsertID)
+	w.someSint64(4, r.LastInsertID)
 	w.someUint64(5, r.ReplicationIndex)
 	w.someUint64(6, r.RowsRead)
 	w.someUint64(7, r.RowsWritten)

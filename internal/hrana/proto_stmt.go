@@ -7,11 +7,12 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// maxCondDepth bounds how deep conditions are nested in each other, on the way
-// out and on the way in.
-const maxCondDepth = 40
+// maxCondDepth is how deep messages may be nested in a condition. sqld's decoder
+// refuses requests in which 100 are nested in each other, whose condition is the
+// fifth of them; of and as well as or each level counts twice, for the list.
+const maxCondDepth = 95
 
-var errCondDepth = fmt.Errorf("BatchCond: nested deeper than %d", maxCondDepth)
+var errCondDepth = fmt.Errorf("BatchCond: messages are nested deeper than %d", maxCondDepth)
 
 // stmt appends a Stmt message as field num.
 func (w *protoWriter) stmt(num protowire.Number, s *Stmt) {
@@ -89,10 +90,10 @@ func (w *protoWriter) cond(num protowire.Number, c *Cond, depth int) {
 			w.fail(fmt.Errorf("BatchCond: not of %d conditions", len(c.Conds)))
 			return
 		}
-		w.conds(3, c.Conds, depth)
+		w.conds(3, c.Conds, depth+1)
 	case CondAnd, CondOr:
 		list := w.begin(4 + protowire.Number(c.Type-CondAnd))
-		w.conds(1, c.Conds, depth)
+		w.conds(1, c.Conds, depth+2)
 		w.close(list)
 	case CondIsAutocommit:
 		w.close(w.begin(6))
@@ -108,7 +109,7 @@ func (w *protoWriter) conds(num protowire.Number, conds []*Cond, depth int) {
 			w.fail(errors.New("BatchCond: nil"))
 			return
 		}
-		w.cond(num, c, depth+1)
+		w.cond(num, c, depth)
 		if w.err != nil {
 			return
 		}

@@ -141,7 +141,7 @@ func protoCond(b []byte, depth int) (*Cond, error) {
 			*c = Cond{Type: CondNot, Conds: []*Cond{inner}}
 		case 4, 5:
 			*c = Cond{Type: CondAnd + CondType(f.num-4)}
-			c.Conds, err = protoConds(f.message(), depth+1)
+			c.Conds, err = protoConds(f.message(), depth+2)
 		case 6:
 			f.message()
 			*c = Cond{Type: CondIsAutocommit}

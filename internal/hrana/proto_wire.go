@@ -203,10 +203,6 @@ func (w *protoWriter) uint64(num protowire.Number, v uint64) {
 // int32 sign-extends, as the encoding wants it.
 func (w *protoWriter) int32(num protowire.Number, v int32) { w.uint64(num, uint64(v)) }
 
-func (w *protoWriter) sint64(num protowire.Number, v int64) {
-	w.uint64(num, protowire.EncodeZigZag(v))
-}
-
 func (w *protoWriter) double(num protowire.Number, v float64) {
 	w.b = protowire.AppendFixed64(protowire.AppendTag(w.b, num, protowire.Fixed64Type), math.Float64bits(v))
 }
@@ -231,6 +227,11 @@ func (w *protoWriter) someUint64(num protowire.Number, v uint64) {
 	if v != 0 {
 		w.uint64(num, v)
 	}
+}
+
+// someSint64 leaves zero out, likewise.
+func (w *protoWriter) someSint64(num protowire.Number, v int64) {
+	w.someUint64(num, protowire.EncodeZigZag(v))
 }
 
 // begin opens a message field. Its length is not known yet: one byte is left
