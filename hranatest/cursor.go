@@ -1,0 +1,123 @@
+package hranatest
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/hrana"
+)
+
+// cursor answers POST /v3/cursor and its kin. The stream is released before the
+// batch is executed, so its next request may come while the cursor still runs;
+// it shares the connection with it step by step.
+func (s *Server) cursor(w http.ResponseWriter, r *http.Request, body []byte, e endpoint) error {
+	var req hrana.CursorReq
+	if err := hrana.DecodeCursorReq(e.encoding, body, &req); err != nil {
+		return undecodable(e.encoding, err)
+	}
+	ctx := r.Context()
+	st, err := s.streams.acquire(ctx, req.Baton)
+	if err != nil {
+		return err
+	}
+	p, err := s.program(st, &req.Batch, e.version)
+	if err != nil {
+		s.streams.drop(st)
+		if refused, ok := err.(*refusal); ok {
+			// Of a pipeline this would be the error of one request.
+			return internal("Internal Error: `" + refused.Message + "`")
+		}
+		return err
+	}
+	c := st.conn
+	c.retain()
+	defer c.release()
+	out := s.stream(w, r, e)
+	head := hrana.CursorResp{Baton: s.streams.release(st), BaseURL: s.baseURL()}
+	l := cursorListener{out: out, encoding: e.encoding}
+	if l.buf, err = hrana.AppendCursorResp(l.buf, e.encoding, &head); err != nil {
+		return internal(err.Error())
+	}
+	return l.finish(ctx, c.run(ctx, p, &l), s.replicationIndex)
+}
+
+// flushAt is how much of a cursor's answer is collected before it is sent.
+const flushAt = 16 << 10
+
+// A cursorListener sends what a program does while it does it.
+type cursorListener struct {
+	out      *body
+	encoding hrana.Encoding
+	buf      []byte
+	row1     exec.Table // the row that is being sent
+	step     uint32
+	begun    bool
+}
+
+var _ listener = (*cursorListener)(nil)
+
+func (l *cursorListener) send(e *hrana.CursorEntry) error {
+	buf, err := hrana.AppendCursorEntry(l.buf, l.encoding, e, &l.row1, 0)
+	if err != nil {
+		return internal(err.Error())
+	}
+	l.buf = buf
+	if len(l.buf) >= flushAt {
+		return l.write()
+	}
+	return nil
+}
+
+func (l *cursorListener) write() error {
+	_, err := l.out.Write(l.buf)
+	l.buf = l.buf[:0]
+	return err
+}
+
+func (l *cursorListener) begin(cols []exec.Column) (*exec.Table, error) {
+	l.begun = true
+	l.row1.Reset(len(cols))
+	return &l.row1, l.send(&hrana.CursorEntry{Type: hrana.StepBegin, Step: l.step, Cols: cols})
+}
+
+func (l *cursorListener) row(int) error {
+	err := l.send(&hrana.CursorEntry{Type: hrana.Row})
+	l.row1.Reset(l.row1.Width())
+	return err
+}
+
+func (l *cursorListener) done(res *exec.Result, refused *refusal) error {
+	step := l.step
+	l.step++
+	l.begun = false
+	switch {
+	case refused != nil:
+		return l.send(&hrana.CursorEntry{Type: hrana.StepError, Step: step, Err: (*hrana.Error)(refused)})
+	case res != nil:
+		return l.send(&hrana.CursorEntry{
+			Type: hrana.StepEnd, RowsAffected: res.RowsAffected, LastInsertID: res.LastInsertID,
+		})
+	}
+	return nil
+}
+
+// finish ends the answer. An error that has no place in it breaks it off: the
+// status has been sent long ago.
+func (l *cursorListener) finish(_ context.Context, err error, index func() uint64) error {
+	if refused, ok := err.(*refusal); ok {
+		err = l.send(&hrana.CursorEntry{Type: hrana.CursorError, Err: (*hrana.Error)(refused)})
+	} else if err == nil {
+		err = l.send(&hrana.CursorEntry{Type: hrana.ReplicationIndexEntry, ReplicationIndex: index()})
+	}
+	if err == nil {
+		err = l.write()
+	}
+	if err == nil {
+		err = l.out.Close()
+	}
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	return nil
+}

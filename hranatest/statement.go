@@ -1,0 +1,192 @@
+package hranatest
+
+import (
+	"context"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/hrana"
+	"github.com/turso-opt/turso-opt/internal/sqltext"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// A query is a statement that is ready to be executed: parsed, with arguments
+// that are of one sort.
+type query struct {
+	sql   string
+	kind  sqltext.Kind
+	sets  bool // a PRAGMA that is not known to read only
+	args  []exec.Value
+	named []hrana.NamedArg
+	// wantRows is false if the rows are not to be sent.
+	wantRows bool
+}
+
+// inserts and changes tell what a result says about rows.
+func (q *query) inserts() bool {
+	return q.kind == sqltext.Insert || q.kind == sqltext.Replace
+}
+
+func (q *query) changes() bool {
+	return q.inserts() || q.kind == sqltext.Update || q.kind == sqltext.Delete
+}
+
+// A sink takes a statement's rows as they come.
+type sink interface {
+	// begin is told the columns and gives the table that the rows go to.
+	begin(cols []exec.Column) (*exec.Table, error)
+	// row is called when a row is complete, with its size as sqld estimates it.
+	row(size int) error
+}
+
+// execute runs one statement; c is locked. The error is a *refusal if it is the
+// statement's alone, otherwise it ends the request.
+func (c *conn) execute(ctx context.Context, q *query, s sink) (*exec.Result, error) {
+	c.engine.statements.Add(1)
+	start := time.Now()
+	// SQLite checks the context before it does anything; a statement whose
+	// client is gone before it begins is run to its end, as sqld does.
+	if ctx.Err() == nil {
+		c.db.SetInterrupt(ctx)
+	} else {
+		c.db.SetInterrupt(context.Background())
+	}
+	stmt, _, err := c.db.Prepare(q.sql)
+	if err != nil {
+		if r := syntaxError(err, q.sql); r != nil {
+			return nil, r
+		}
+		return nil, sqliteRefusal(err, q.sql)
+	}
+	if stmt == nil {
+		return nil, errNoStmt
+	}
+	defer c.settle()
+	defer stmt.Close()
+	table, err := s.begin(columns(stmt))
+	if err != nil {
+		return nil, err
+	}
+	if err := bind(stmt, q); err != nil {
+		return nil, err
+	}
+	total := c.db.TotalChanges()
+	if !stmt.ReadOnly() {
+		if !c.engine.gate.enter(c) {
+			return nil, errServerClosed
+		}
+		if ctx.Err() != nil {
+			// It has waited for its turn longer than its client.
+			c.db.SetInterrupt(context.Background())
+		}
+	}
+	rows := 0
+	for stmt.Step() {
+		rows++
+		if !q.wantRows {
+			continue
+		}
+		size, err := appendRow(table, stmt)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.row(size); err != nil {
+			return nil, err
+		}
+	}
+	if err := stmt.Err(); err != nil {
+		return nil, sqliteRefusal(err, q.sql)
+	}
+	res := &exec.Result{
+		RowsRead:    uint64(max(rows, stmt.Status(sqlite3.STMTSTATUS_FULLSCAN_STEP, false))),
+		RowsWritten: uint64(c.db.TotalChanges() - total),
+		ServerTime:  time.Since(start),
+	}
+	if q.changes() {
+		res.RowsAffected = c.db.Changes()
+		res.RowsRead = max(res.RowsRead, res.RowsWritten)
+	}
+	if q.inserts() {
+		res.LastInsertID = c.db.LastInsertRowID()
+	}
+	if q.sets {
+		c.set = true
+	}
+	return res, nil
+}
+
+func columns(stmt *sqlite3.Stmt) []exec.Column {
+	n := stmt.ColumnCount()
+	if n == 0 {
+		return nil
+	}
+	cols := make([]exec.Column, n)
+	for i := range cols {
+		cols[i] = exec.Column{Name: stmt.ColumnName(i), Decltype: stmt.ColumnDeclType(i)}
+	}
+	return cols
+}
+
+// appendRow adds stmt's row to t. Its size is sqld's estimate of the row in
+// JSON; blobs count as they are, without base64.
+func appendRow(t *exec.Table, stmt *sqlite3.Stmt) (size int, err error) {
+	for i := range t.Width() {
+		switch stmt.ColumnType(i) {
+		case sqlite3.INTEGER:
+			v := stmt.ColumnInt64(i)
+			t.AppendInt(v)
+			size += len(`{"type":"integer","value":""}`) + digits(v)
+		case sqlite3.FLOAT:
+			t.AppendFloat(stmt.ColumnFloat(i))
+			size += len(`{"type":"float","value":"}`) + 8
+		case sqlite3.TEXT:
+			text := stmt.ColumnRawText(i)
+			if !utf8.Valid(text) {
+				return 0, internal(invalidUTF8(text))
+			}
+			t.AppendBytes(exec.Text, text)
+			size += len(`{"type":"text","value":""}`) + len(text)
+		case sqlite3.BLOB:
+			blob := stmt.ColumnRawBlob(i)
+			t.AppendBytes(exec.Blob, blob)
+			size += len(blob)
+		default:
+			t.AppendNull()
+			size += len(`{"type":"null"}`)
+		}
+	}
+	t.EndRow()
+	return size, nil
+}
+
+func digits(v int64) int {
+	n := 1
+	for ; v <= -10 || v >= 10; v /= 10 {
+		n++
+	}
+	if v < 0 {
+		n++
+	}
+	return n
+}
+
+// invalidUTF8 is what Rust's library says about such a text.
+func invalidUTF8(text []byte) string {
+	at := 0
+	for at < len(text) {
+		r, n := utf8.DecodeRune(text[at:])
+		if r == utf8.RuneError && n <= 1 {
+			break
+		}
+		at += n
+	}
+	if !utf8.FullRune(text[at:]) {
+		return "incomplete utf-8 byte sequence from index " + itoa(at)
+	}
+	return "invalid utf-8 sequence of 1 bytes from index " + itoa(at)
+}
