@@ -3,6 +3,7 @@ package hrana
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -54,9 +55,7 @@ func (w *protoWriter) request(r *StreamReq) {
 func decodeProtoPipelineReq(data []byte, req *PipelineReq) error {
 	*req = PipelineReq{}
 	f := protoFields{rest: data}
-	if n := f.count(2); n > 0 {
-		req.Requests = make([]StreamReq, 0, n)
-	}
+	req.Requests = slices.Grow(req.Requests, f.count(2))
 	for f.next() {
 		switch f.num {
 		case 1:
@@ -171,9 +170,7 @@ func decodeProtoPipelineResp(data []byte, resp *PipelineResp) error {
 	*resp = PipelineResp{}
 	gaps := maxStepGaps + len(data)
 	f := protoFields{rest: data}
-	if n := f.count(3); n > 0 {
-		resp.Results = make([]StreamResult, 0, n)
-	}
+	resp.Results = slices.Grow(resp.Results, f.count(3))
 	for f.next() {
 		switch f.num {
 		case 1:

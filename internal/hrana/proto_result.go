@@ -107,11 +107,7 @@ func protoDuration(ms float64) time.Duration {
 // the given number. The names share b's memory: it must never be written again.
 func protoCols(b []byte, num protowire.Number) ([]exec.Column, error) {
 	f := protoFields{rest: b}
-	n := f.count(num)
-	if n == 0 {
-		return nil, f.err
-	}
-	cols := make([]exec.Column, 0, n)
+	cols := slices.Grow([]exec.Column(nil), f.count(num))
 	for f.next() {
 		if f.num != num {
 			continue
@@ -145,10 +141,9 @@ func (f *protoFields) shared() string {
 // no replication index. gaps is what maxStepGaps leaves of it.
 func protoBatchResult(b []byte, gaps *int) (*BatchResult, error) {
 	f := protoFields{rest: b}
-	r := &BatchResult{
-		Steps:  make([]*exec.Result, 0, f.count(1)),
-		Errors: make([]*Error, 0, f.count(2)),
-	}
+	r := new(BatchResult)
+	r.Steps = slices.Grow(r.Steps, f.count(1))
+	r.Errors = slices.Grow(r.Errors, f.count(2))
 	for f.next() {
 		if f.num != 1 && f.num != 2 {
 			continue
@@ -199,6 +194,7 @@ func protoDescribeResult(b []byte) (*DescribeInfo, error) {
 	b = slices.Clone(b)
 	d := new(DescribeInfo)
 	f := protoFields{rest: b}
+	d.Params = slices.Grow(d.Params, f.count(1))
 	for f.next() {
 		switch f.num {
 		case 1:

@@ -42,6 +42,8 @@ func protoStmt(b []byte, s *Stmt) error {
 	*s = Stmt{WantRows: true}
 	var sql protoSQL
 	f := protoFields{rest: b}
+	s.Args = slices.Grow(s.Args, f.count(3))
+	s.Named = slices.Grow(s.Named, f.count(4))
 	for f.next() {
 		sql.field(&f, 1, 2)
 		switch f.num {
@@ -87,9 +89,7 @@ func protoArg(b []byte) (exec.Value, error) {
 func protoBatch(b []byte, batch *Batch) error {
 	*batch = Batch{}
 	f := protoFields{rest: b}
-	if n := f.count(1); n > 0 {
-		batch.Steps = make([]BatchStep, 0, n)
-	}
+	batch.Steps = slices.Grow(batch.Steps, f.count(1))
 	for f.next() {
 		switch f.num {
 		case 1:
@@ -159,6 +159,7 @@ func protoCond(b []byte, depth int) (*Cond, error) {
 
 func protoConds(b []byte, depth int) (conds []*Cond, err error) {
 	f := protoFields{rest: b}
+	conds = slices.Grow(conds, f.count(1))
 	for f.next() {
 		if f.num == 1 {
 			c, err := protoCond(f.message(), depth)
