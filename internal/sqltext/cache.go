@@ -3,9 +3,9 @@ package sqltext
 import (
 	"hash/maphash"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
 )
@@ -14,30 +14,35 @@ const (
 	// cacheMaxText is the longest text that a Cache remembers: some tools write
 	// values into the text, which then never comes again.
 	cacheMaxText = 64 << 10
-	// cacheTextShare is how many bytes of text each place of a Cache allows for,
-	// all together.
-	cacheTextShare = 4 << 10
 	// sqlcommentMax is how much longer than a remembered text one with a trailing
 	// comment may be and still be looked for.
 	sqlcommentMax = 4 << 10
+	// cacheShare is how much memory each place of a Cache allows for, all
+	// together; a typical text takes a tenth of it.
+	cacheShare = 8 << 10
+	// cacheMinBudget is the memory that a Cache of few places may take: they may
+	// be all for bulk statements with thousands of parameters.
+	cacheMinBudget = 1 << 20
 )
 
-// A Cache remembers the Texts of the SQL texts that came last. It is safe for
-// concurrent use; a hit takes no lock and allocates nothing.
+// A Cache remembers the Texts of the SQL texts that came last, as many as it has
+// places for and within a bound of memory. It is safe for concurrent use; a hit
+// takes no lock and allocates nothing.
 //
 // A text's identity is what is left of it without a trailing /* comment */,
-// white space and semicolons: sqlcommenter and its like append a different
-// comment every time.
+// white space and semicolons.
 type Cache struct {
 	size int
 	seed maphash.Seed
 
 	table atomic.Pointer[cacheTable]
 
-	mu    sync.Mutex // guards what follows, and all writes to table
-	ring  []*cacheEntry
-	hand  int
-	bytes int
+	mu sync.Mutex // guards what follows, the ring's links and all writes to table
+	// hand goes round the ring of entries and forgets those that were not used
+	// since it last came by. New ones join behind it. Nil if there are none.
+	hand  *cacheEntry
+	count int
+	cost  int
 
 	misses, evictions atomic.Uint64
 	hits              [8]paddedCounter
@@ -59,28 +64,6 @@ type paddedCounter struct {
 	_ [56]byte
 }
 
-// A cacheEntry is a remembered text. All but its text and used are immutable.
-type cacheEntry struct {
-	key  string
-	hash uint64
-	text atomic.Pointer[Text]
-	// used since the hand last came by.
-	used atomic.Bool
-}
-
-// A cacheTable is a hash table of chains that is read without a lock. A node
-// that is taken out still leads to those behind it, so a reader on it finds its
-// way.
-type cacheTable struct {
-	mask    uint64
-	buckets []atomic.Pointer[cacheNode]
-}
-
-type cacheNode struct {
-	entry *cacheEntry
-	next  atomic.Pointer[cacheNode]
-}
-
 // NewCache makes a Cache that remembers size texts, or none if size is not
 // positive. It takes memory as it fills.
 func NewCache(size int) *Cache {
@@ -89,11 +72,9 @@ func NewCache(size int) *Cache {
 	return c
 }
 
-func newCacheTable(buckets int) *cacheTable {
-	return &cacheTable{mask: uint64(buckets - 1), buckets: make([]atomic.Pointer[cacheNode], buckets)}
-}
-
-// Get is the Text of sql, as Parse gives it but for Text.SQL.
+// Get is the Text of sql, as Parse gives it of the text's identity. Whoever runs
+// a text again gets it again: a Text that is held on to misses what
+// InvalidateNotes says, once it is not remembered here any more.
 func (c *Cache) Get(sql string) *Text {
 	if e := c.find(sql); e != nil {
 		if !e.used.Load() {
@@ -106,80 +87,31 @@ func (c *Cache) Get(sql string) *Text {
 	return c.fill(sql)
 }
 
-// find is the entry of sql's identity, if it is remembered.
-//
-// A shortened text is an identity only if it is closed: it ends outside of every
-// string, quoted identifier, comment and unfinished parameter. What follows such
-// a text is read as if it stood alone, so white space, semicolons and a comment
-// add nothing. Nothing that looks like a comment inside of a string can be taken
-// for one: the text before it would not be closed. Whether a text is closed was
-// found when it was parsed, so a hit needs no reading of sql.
-func (c *Cache) find(sql string) *cacheEntry {
-	short := trimTail(sql)
-	if len(short) > cacheMaxText+sqlcommentMax {
-		return nil
-	}
-	if bare, ok := cutComment(short); ok {
-		if e := c.lookup(bare); e != nil && e.text.Load().closed {
-			return e
-		}
-	}
-	if e := c.lookup(short); e != nil && (e.text.Load().closed || len(short) == len(sql)) {
-		return e
-	}
-	if len(short) != len(sql) {
-		return c.lookup(sql)
-	}
-	return nil
-}
-
-// trimTail cuts white space and semicolons off the end.
-func trimTail(sql string) string { return strings.TrimRight(sql, " \t\n\f\r;") }
-
-// cutComment is sql, which has no white space at its end, without what looks
-// like a comment there.
-func cutComment(sql string) (string, bool) {
-	if !strings.HasSuffix(sql, "*/") {
-		return sql, false
-	}
-	body := sql[:len(sql)-2]
-	i := strings.LastIndex(body, "/*")
-	if i < 0 || strings.Contains(body[i+2:], "*/") {
-		return sql, false
-	}
-	return trimTail(sql[:i]), true
-}
-
 func (c *Cache) lookup(key string) *cacheEntry {
-	h := maphash.String(c.seed, key)
-	t := c.table.Load()
-	for n := t.buckets[h&t.mask].Load(); n != nil; n = n.next.Load() {
-		if n.entry.hash == h && n.entry.key == key {
-			return n.entry
-		}
-	}
-	return nil
+	return c.table.Load().lookup(maphash.String(c.seed, key), key)
 }
 
 // fill parses sql and remembers it under its identity.
 func (c *Cache) fill(sql string) *Text {
-	t := identify(sql)
-	if c.size == 0 || len(t.SQL) > cacheMaxText {
+	keep := c.size > 0 && len(sql) <= cacheMaxText+sqlcommentMax
+	t := identify(sql, keep)
+	cost := t.cost()
+	// One text is no reason to forget most of the others.
+	if !keep || len(t.SQL) > cacheMaxText || cost > c.budget()/4 {
 		return t
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.lookup(t.SQL); e != nil {
-		return e.text.Load() // another goroutine was faster
+	e := &cacheEntry{key: t.SQL, hash: maphash.String(c.seed, t.SQL), cost: cost}
+	if other := c.table.Load().lookup(e.hash, e.key); other != nil {
+		return other.text.Load() // another goroutine was faster
 	}
-	for len(c.ring) >= c.size || c.bytes+len(t.SQL) > c.budget() && len(c.ring) > 0 {
+	for c.count >= c.size || c.cost+cost > c.budget() {
 		c.evict()
 	}
-	e := &cacheEntry{key: t.SQL, hash: maphash.String(c.seed, t.SQL)}
 	e.text.Store(t)
-	c.ring = append(c.ring, e)
-	c.bytes += len(e.key)
-	if tab := c.table.Load(); len(c.ring) > len(tab.buckets) {
+	c.link(e)
+	if tab := c.table.Load(); c.count > len(tab.buckets) {
 		c.grow(2 * len(tab.buckets))
 	} else {
 		tab.add(e)
@@ -187,71 +119,75 @@ func (c *Cache) fill(sql string) *Text {
 	return t
 }
 
-// identify parses the shortest form of sql that is closed, or all of it.
-func identify(sql string) *Text {
-	short := trimTail(sql)
-	if bare, ok := cutComment(short); ok {
-		if t := Parse(strings.Clone(bare)); t.closed {
-			return t
-		}
+func (c *Cache) budget() int { return max(c.size*cacheShare, cacheMinBudget) }
+
+// cost is about how many bytes of memory t takes in a Cache.
+func (t *Text) cost() int {
+	n := len(t.SQL) + int(unsafe.Sizeof(*t)+unsafe.Sizeof(cacheEntry{})+unsafe.Sizeof(cacheNode{}))
+	for i := range t.Stmts {
+		s := &t.Stmts[i]
+		n += int(unsafe.Sizeof(*s)+unsafe.Sizeof(exec.Note{})) +
+			cap(s.Params)*int(unsafe.Sizeof(Param{})) +
+			cap(s.vars)*int(unsafe.Sizeof(variableSpan{})) +
+			cap(s.calls)*int(unsafe.Sizeof(callSpan{}))
 	}
-	if t := Parse(strings.Clone(short)); t.closed || len(short) == len(sql) {
-		return t
-	}
-	return Parse(strings.Clone(sql))
+	return n
 }
 
-func (c *Cache) budget() int { return max(c.size*cacheTextShare, cacheMaxText) }
-
-// evict forgets one text that was not used since the hand came by. It needs at
-// most two rounds. The caller holds mu.
-func (c *Cache) evict() {
-	for {
-		if c.hand >= len(c.ring) {
-			c.hand = 0
-		}
-		e := c.ring[c.hand]
-		if e.used.Load() {
-			e.used.Store(false)
-			c.hand++
-			continue
-		}
-		last := len(c.ring) - 1
-		c.ring[c.hand] = c.ring[last]
-		c.ring[last] = nil
-		c.ring = c.ring[:last]
-		c.bytes -= len(e.key)
-		c.table.Load().remove(e)
-		c.evictions.Add(1)
-		return
+// link puts e behind the hand, which comes to it last. The caller holds mu.
+func (c *Cache) link(e *cacheEntry) {
+	if c.hand == nil {
+		e.prev, e.next = e, e
+		c.hand = e
+	} else {
+		e.prev, e.next = c.hand.prev, c.hand
+		e.prev.next, e.next.prev = e, e
 	}
+	c.count++
+	c.cost += e.cost
+}
+
+// unlink takes e, where the hand is, out of the ring. The caller holds mu.
+func (c *Cache) unlink(e *cacheEntry) {
+	if c.hand = e.next; c.hand == e {
+		c.hand = nil
+	}
+	e.prev.next, e.next.prev = e.next, e.prev
+	c.count--
+	c.cost -= e.cost
+}
+
+// evict forgets one text. In one round the hand comes by every entry; those who
+// get texts meanwhile may have used them all again, and one has to go
+// nevertheless. The caller holds mu.
+func (c *Cache) evict() {
+	for range c.count {
+		if !c.hand.used.Load() {
+			break
+		}
+		c.hand.used.Store(false)
+		c.hand = c.hand.next
+	}
+	e := c.hand
+	c.unlink(e)
+	c.table.Load().remove(e)
+	c.evictions.Add(1)
 }
 
 // grow makes a table with more buckets. Its nodes are new, since readers may be
 // on the old ones. The caller holds mu.
 func (c *Cache) grow(buckets int) {
 	t := newCacheTable(buckets)
-	for _, e := range c.ring {
+	for e := range c.all {
 		t.add(e)
 	}
 	c.table.Store(t)
 }
 
-func (t *cacheTable) add(e *cacheEntry) {
-	b := &t.buckets[e.hash&t.mask]
-	n := &cacheNode{entry: e}
-	n.next.Store(b.Load())
-	b.Store(n)
-}
-
-func (t *cacheTable) remove(e *cacheEntry) {
-	link := &t.buckets[e.hash&t.mask]
-	for n := link.Load(); n != nil; n = link.Load() {
-		if n.entry == e {
-			link.Store(n.next.Load())
-			return
-		}
-		link = &n.next
+// all are the entries. The caller holds mu.
+func (c *Cache) all(yield func(*cacheEntry) bool) {
+	for e, n := c.hand, c.count; n > 0 && yield(e); n-- {
+		e = e.next
 	}
 }
 
@@ -262,7 +198,7 @@ func (c *Cache) Stats() CacheStats {
 		s.Hits += c.hits[i].n.Load()
 	}
 	c.mu.Lock()
-	s.Size = len(c.ring)
+	s.Size = c.count
 	c.mu.Unlock()
 	return s
 }
@@ -275,7 +211,7 @@ func (c *Cache) Stats() CacheStats {
 func (c *Cache) InvalidateNotes() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, e := range c.ring {
+	for e := range c.all {
 		old := e.text.Load()
 		t := *old
 		t.Stmts = append([]Stmt(nil), old.Stmts...)
