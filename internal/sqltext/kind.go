@@ -143,3 +143,17 @@ func fold(s, upper string) bool {
 	}
 	return true
 }
+
+// sameName reports whether SQLite takes two names to be equal.
+func sameName(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := 0; i < len(a); i++ {
+		c, d := a[i], b[i]
+		if c != d && (c|0x20 != d|0x20 || c|0x20 < 'a' || c|0x20 > 'z') {
+			return false
+		}
+	}
+	return true
+}

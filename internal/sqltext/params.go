@@ -27,15 +27,14 @@ type namedVariable struct {
 	index int
 }
 
-// index is the number of the next occurrence of a parameter, 0 if SQLite allows
+// peek is the number that a parameter has if it occurs next, 0 if SQLite allows
 // none.
-func (n *numbering) index(name string) int {
+func (n *numbering) peek(name string) int {
 	if len(name) > 1 && name[0] == '?' {
 		i, err := strconv.Atoi(name[1:])
 		if err != nil || i < 1 || i > maxVariable {
 			return 0
 		}
-		n.largest = max(n.largest, i)
 		return i
 	}
 	if name != "?" {
@@ -46,11 +45,19 @@ func (n *numbering) index(name string) int {
 	if n.largest == maxVariable {
 		return 0
 	}
-	n.largest++
-	if name != "?" {
-		n.add(name)
+	return n.largest + 1
+}
+
+// index is the number of a parameter that occurs now, 0 if SQLite allows none.
+func (n *numbering) index(name string) int {
+	i := n.peek(name)
+	if i > n.largest {
+		n.largest = i
+		if name[0] != '?' {
+			n.add(name)
+		}
 	}
-	return n.largest
+	return i
 }
 
 func (n *numbering) known(name string) int {
@@ -63,6 +70,16 @@ func (n *numbering) known(name string) int {
 		}
 	}
 	return 0
+}
+
+// first reports whether it is asked about a name for the first time; it is for
+// spellings of ?N, which index never looks up.
+func (n *numbering) first(name string) bool {
+	if n.known(name) > 0 {
+		return false
+	}
+	n.add(name)
+	return true
 }
 
 func (n *numbering) add(name string) {
@@ -98,14 +115,14 @@ func (s *Stmt) scanVars(sql string, toks []token) {
 		if t.class == variable {
 			name := sql[t.start:t.end]
 			v := variableSpan{t.start - base, t.end - base, num.index(name)}
-			s.param(name, v.index)
+			s.param(&num, name, v.index)
 			s.vars = append(s.vars, v)
 		}
 	}
 }
 
 // param notes one occurrence of parameter number index.
-func (s *Stmt) param(name string, index int) {
+func (s *Stmt) param(num *numbering, name string, index int) {
 	numbered := len(name) > 1 && name[0] == '?'
 	if index == 0 {
 		if name == "?" || numbered {
@@ -117,7 +134,8 @@ func (s *Stmt) param(name string, index int) {
 		s.Params = append(s.Params, Param{Index: len(s.Params) + 1})
 	}
 	p := &s.Params[index-1]
-	if name == "?" || numbered && (!p.Used || p.Name != name && !s.seen(name)) {
+	// ?1 and ?01 are one parameter to SQLite and two to libsql-client-go.
+	if name == "?" || numbered && (!p.Used || p.Name != name && num.first(name)) {
 		s.spread++
 	}
 	// The first name stays: ?1 after :a is :a.
@@ -125,17 +143,6 @@ func (s *Stmt) param(name string, index int) {
 		p.Name = name
 	}
 	p.Used = true
-}
-
-// seen reports whether a numbered parameter has occurred in this spelling: ?1
-// and ?01 are one parameter to SQLite and two to libsql-client-go.
-func (s *Stmt) seen(name string) bool {
-	for _, v := range s.vars {
-		if s.SQL[v.start:v.end] == name {
-			return true
-		}
-	}
-	return false
 }
 
 // Spread is how many positional arguments libsql-client-go takes for this

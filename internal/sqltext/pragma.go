@@ -2,20 +2,21 @@ package sqltext
 
 import "strings"
 
-// pragmaForm says in which forms a PRAGMA only reads.
+// A pragmaForm says in which forms a PRAGMA is known to be harmless.
 type pragmaForm uint8
 
 const (
 	bare     pragmaForm = 1 << iota // PRAGMA name
-	argument                        // PRAGMA name(x), PRAGMA name = x: x says what to read
+	argument                        // PRAGMA name(x), PRAGMA name = x
 )
 
 // readingPragmas are those that change nothing, neither in the database nor on
-// the connection. What is not listed is taken to set something.
+// the connection. What stands in no list here is taken to set something.
 var readingPragmas = map[string]pragmaForm{
-	"table_info": argument, "table_xinfo": argument, "table_list": bare | argument,
-	"index_list": argument, "index_info": argument, "index_xinfo": argument,
-	"foreign_key_list": argument, "foreign_key_check": bare | argument,
+	// The argument says what to read.
+	"table_info": bare | argument, "table_xinfo": bare | argument, "table_list": bare | argument,
+	"index_list": bare | argument, "index_info": bare | argument, "index_xinfo": bare | argument,
+	"foreign_key_list": bare | argument, "foreign_key_check": bare | argument,
 	"integrity_check": bare | argument, "quick_check": bare | argument,
 
 	"database_list": bare, "collation_list": bare, "function_list": bare,
@@ -38,29 +39,38 @@ var readingPragmas = map[string]pragmaForm{
 	"user_version": bare, "wal_autocheckpoint": bare, "writable_schema": bare,
 }
 
-// readingPragma reports whether what follows the word PRAGMA only reads.
-func readingPragma(h *head) bool {
+// writingPragmas write to the database and leave nothing on the connection.
+var writingPragmas = map[string]pragmaForm{
+	"application_id": argument, "user_version": argument,
+	"incremental_vacuum": bare | argument, "optimize": bare | argument,
+	"wal_checkpoint": bare | argument,
+}
+
+// pragma sorts a PRAGMA by what follows that word.
+func pragma(h *head) (readOnly, stateful bool) {
 	if len(h.toks) == 0 {
-		return false
+		return false, true
 	}
 	name, ok := identifier(h.sql, h.toks[0])
 	h.skip()
 	if h.peek() == dot {
 		h.skip()
 		if len(h.toks) == 0 {
-			return false
+			return false, true
 		}
 		name, ok = identifier(h.sql, h.toks[0])
 		h.skip()
 	}
 	if !ok {
-		return false
+		return false, true
 	}
-	form := readingPragmas[strings.ToLower(name)]
-	if len(h.toks) == 0 {
-		return form&bare != 0
+	form := bare
+	if len(h.toks) > 0 {
+		form = argument
 	}
-	return form&argument != 0
+	name = strings.ToLower(name)
+	readOnly = readingPragmas[name]&form != 0
+	return readOnly, !readOnly && writingPragmas[name]&form == 0
 }
 
 // identifier is the name that a token stands for where SQLite expects one.

@@ -53,9 +53,10 @@ func (sc *scanner) statement(toks []token) ([]token, bool) {
 				return toks, true
 			}
 		case word:
-			if trigger && toks[len(toks)-1].class == semi && fold(sc.sql[t.start:t.end], "END") {
-				trigger = false
-			} else if len(toks) <= 5 && fold(sc.sql[t.start:t.end], "TRIGGER") {
+			switch {
+			case trigger: // whatever its name is: CREATE TRIGGER trigger is valid
+				trigger = toks[len(toks)-1].class != semi || !fold(sc.sql[t.start:t.end], "END")
+			case len(toks) <= 5 && fold(sc.sql[t.start:t.end], "TRIGGER"):
 				trigger = createTrigger(sc.sql, toks)
 			}
 		}
