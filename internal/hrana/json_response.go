@@ -159,13 +159,16 @@ func (r *jsonReader) describeInfo() *DescribeInfo {
 		case "params":
 			d.Params = nil
 			for ok := r.array(); ok; ok = r.element() {
-				param := ""
+				param, have := "", false
 				for name, ok := r.object(); ok; name, ok = r.next() {
 					if string(name) == "name" {
-						param = r.text()
+						param, have = r.text(), true
 					} else {
 						r.skip()
 					}
+				}
+				if !have {
+					r.fail("a parameter without a name")
 				}
 				d.Params = append(d.Params, param)
 			}
