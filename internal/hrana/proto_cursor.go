@@ -173,7 +173,7 @@ func decodeProtoCursorEntry(msg []byte, e *CursorEntry, t *exec.Table) error {
 	}
 	if e.Type == 0 {
 		if len(msg) > 0 {
-			f.fail(errors.New("its type is unknown"))
+			f.fail(errNoType)
 		}
 		e.Type, e.ReplicationIndex = ReplicationIndexEntry, 0
 	}

@@ -111,7 +111,7 @@ func TestProtoMalformed(t *testing.T) {
 		{"pipeline answer", "map as number", batched(varint(1, 0)), "BatchResult: field 1 has wire type 0"},
 
 		{"cursor answer", "baton", varint(1, 1), "CursorRespBody: field 1 has wire type 0"},
-		{"cursor entry", "unknown type", field(7), "CursorEntry: its type is unknown"},
+		{"cursor entry", "unknown type", field(7), "CursorEntry: its type is missing or unknown"},
 		{"cursor entry", "row too short", field(4, aNull), "row 0 does not have the 2 columns"},
 		{"cursor entry", "two rows", field(4, aNull, aNull) + field(4, aNull, aNull), "a row is followed by more"},
 		{"cursor entry", "row as number", varint(4, 1), "CursorEntry: field 4 has wire type 0"},

@@ -1,7 +1,6 @@
 package hrana
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
@@ -157,7 +156,7 @@ func (w *protoWriter) result(r *StreamResult) {
 func (r *StreamResult) incomplete() error {
 	switch {
 	case r.Type < Close || r.Type > GetAutocommit:
-		return errors.New("StreamResponse: its type is missing or unknown")
+		return inMessage("StreamResponse", errNoType)
 	case r.Type == Execute && r.Stmt == nil,
 		r.Type == BatchRequest && r.Batch == nil,
 		r.Type == Describe && r.Describe == nil:

@@ -148,13 +148,10 @@ func protoCond(b []byte, depth int) (*Cond, error) {
 		}
 		f.fail(err)
 	}
-	switch {
-	case f.err != nil:
-		return nil, f.err
-	case c.Type == 0:
-		return nil, errors.New("BatchCond: its type is missing or unknown")
+	if c.Type == 0 {
+		f.fail(inMessage("BatchCond", errNoType))
 	}
-	return c, nil
+	return c, f.err
 }
 
 func protoConds(b []byte, depth int) (conds []*Cond, err error) {

@@ -22,7 +22,8 @@ const (
 	tagCell = 1<<3 | byte(protowire.BytesType)
 )
 
-var errNoType = errors.New("Value: its type is missing or unknown")
+// errNoType is for a oneof of which no member is known.
+var errNoType = errors.New("its type is missing or unknown")
 
 // value appends a Value message as field num.
 func (w *protoWriter) value(num protowire.Number, v *exec.Value) {
@@ -88,13 +89,10 @@ func protoValue(b []byte) (v exec.Value, err error) {
 		}
 		known = true
 	}
-	switch {
-	case f.err != nil:
-		return v, inMessage("Value", f.err)
-	case !known:
-		return v, errNoType
+	if !known {
+		f.fail(errNoType)
 	}
-	return v, nil
+	return v, inMessage("Value", f.err)
 }
 
 // protoCell appends a Value message to the table as a cell. What encoders write,
