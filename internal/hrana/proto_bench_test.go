@@ -126,6 +126,8 @@ func BenchmarkProtoEncodePoint(b *testing.B) {
 	}
 }
 
+// The floor is no allocation, and the copy and the UTF-8 check of 43 KB in 2000
+// pieces.
 func BenchmarkProtoEncode1000x4(b *testing.B) {
 	resp := &PipelineResp{Baton: protoBaton, Results: []StreamResult{{Type: Execute, Stmt: protoRows(1000)}}}
 	var dst []byte
