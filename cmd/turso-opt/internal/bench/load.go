@@ -1,0 +1,136 @@
+package bench
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/turso-opt/turso-opt/cmd/turso-opt/internal/meter"
+	"github.com/turso-opt/turso-opt/cmd/turso-opt/internal/target"
+)
+
+// A Task is what one goroutine does again and again.
+type Task struct {
+	// Do is one operation; it checks what it gets.
+	Do func(ctx context.Context) error
+	// Done releases what the task holds; may be nil.
+	Done func() error
+}
+
+// A Work makes the Task of each of the goroutines, which are numbered from 0.
+type Work func(ctx context.Context, db *sql.DB, worker int) (Task, error)
+
+// A Load says how much of a Work is to be done.
+type Load struct {
+	Goroutines int
+	// Ops is the number of operations of each goroutine; if it is 0, Time
+	// passes instead.
+	Ops  int
+	Time time.Duration
+	// WatchHeap has the largest size of the heap looked for, which costs a
+	// little time.
+	WatchHeap bool
+	// Link counts, if it is not nil.
+	Link *target.Link
+}
+
+// Run does the work and measures it.
+func (l Load) Run(ctx context.Context, db *sql.DB, work Work) (s Sample, err error) {
+	tasks := make([]Task, l.Goroutines)
+	defer func() {
+		for _, t := range tasks {
+			if t.Done != nil {
+				err = errors.Join(err, t.Done())
+			}
+		}
+	}()
+	for i := range tasks {
+		if tasks[i], err = work(ctx, db, i); err != nil {
+			return s, err
+		}
+	}
+	// Made now, so that the measurement does not pay for it.
+	latencies := make([][]time.Duration, l.Goroutines)
+	for i := range latencies {
+		latencies[i] = make([]time.Duration, 0, l.room())
+	}
+	errs := make([]error, l.Goroutines)
+	s.counted = l.Link != nil
+	if s.counted {
+		s.Counts = l.Link.Settle(ctx)
+	}
+	runtime.GC() // what the last measurement left behind is not this one's
+	stopHeap := func() uint64 { return 0 }
+	if l.WatchHeap {
+		stopHeap = meter.WatchHeap()
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	start := make(chan struct{})
+	var began time.Time
+	var wg sync.WaitGroup
+	for i := range tasks {
+		wg.Go(func() {
+			<-start
+			if latencies[i], errs[i] = l.loop(ctx, tasks[i], began, latencies[i]); errs[i] != nil {
+				cancel() // one failure ends all
+			}
+		})
+	}
+	before := meter.Now()
+	began = time.Now()
+	close(start)
+	wg.Wait()
+	s.Elapsed = time.Since(began)
+	s.Usage = meter.Now().Sub(before)
+	s.PeakHeap = stopHeap()
+	if s.counted {
+		s.Counts = l.Link.Settle(ctx).Sub(s.Counts)
+	}
+	s.Latencies = slices.Concat(latencies...)
+	slices.Sort(s.Latencies)
+	return s, firstCause(errs)
+}
+
+func (l Load) loop(ctx context.Context, t Task, began time.Time, times []time.Duration) ([]time.Duration, error) {
+	for n := 0; l.Ops == 0 || n < l.Ops; n++ {
+		from := time.Now()
+		if l.Ops == 0 && from.Sub(began) >= l.Time && n > 0 {
+			break
+		}
+		if err := t.Do(ctx); err != nil {
+			return times, err
+		}
+		times = append(times, time.Since(from))
+	}
+	return times, nil
+}
+
+// room is a guess at the number of operations of one goroutine.
+func (l Load) room() int {
+	if l.Ops > 0 {
+		return l.Ops
+	}
+	const quickest = 20 * time.Microsecond
+	return min(int(l.Time/quickest)+1, 1<<20)
+}
+
+// firstCause prefers a goroutine's own failure to the cancellation that it
+// brought to the others.
+func firstCause(errs []error) error {
+	var cancelled error
+	for _, err := range errs {
+		switch {
+		case err == nil:
+		case errors.Is(err, context.Canceled):
+			cancelled = err
+		default:
+			return err
+		}
+	}
+	return cancelled
+}

@@ -1,0 +1,165 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/turso-opt/turso-opt/cmd/turso-opt/internal/target"
+	"github.com/turso-opt/turso-opt/cmd/turso-opt/internal/ui"
+	"github.com/turso-opt/turso-opt/internal/netem"
+)
+
+// A Report is a run of scenarios: everything that is printed, and its JSON.
+type Report struct {
+	Time    time.Time `json:"time"`
+	Command string    `json:"command,omitempty"`
+	Machine Machine   `json:"machine"`
+	// Versions are those of what was measured, by name.
+	Versions map[string]string `json:"versions"`
+	// Server is what the scenarios ran on.
+	Server  string    `json:"server"`
+	Seconds float64   `json:"seconds_per_side"`
+	Rounds  int       `json:"rounds"`
+	Short   bool      `json:"short,omitempty"`
+	Results []*Result `json:"scenarios"`
+}
+
+// A Result is a scenario's.
+type Result struct {
+	ID         string        `json:"id"`
+	Name       string        `json:"name"`
+	Title      string        `json:"title"`
+	About      string        `json:"about"`
+	Server     string        `json:"server"`
+	Goroutines int           `json:"goroutines"`
+	RTT        time.Duration `json:"rtt_ns"`
+	// LinkRTT is how long a byte takes to and fro through the emulated network
+	// alone, 0 if there is none: RTT and what the emulation adds to it.
+	LinkRTT time.Duration `json:"link_rtt_ns"`
+	Figures []Measured    `json:"figures"`
+	Sides   []SideResult  `json:"sides"`
+	// Notes say what is missing, and why.
+	Notes []string `json:"notes,omitempty"`
+	// Error is why there are no figures, empty if there are.
+	Error string `json:"error,omitempty"`
+}
+
+// A SideResult is how much one side did.
+type SideResult struct {
+	Name string `json:"name"`
+	Ops  int    `json:"ops"`
+	// Failure is why the side could not do the work.
+	Failure string `json:"failure,omitempty"`
+	// Latencies has 200 quantiles of the latency in seconds, evenly spaced.
+	Latencies []float64 `json:"latency_quantiles,omitempty"`
+}
+
+// Measured is a figure with its value.
+type Measured struct {
+	Name string  `json:"name"`
+	Side string  `json:"side,omitempty"`
+	Unit ui.Unit `json:"unit"`
+	// Value is nil if it was not measured; Low and High are the extremes of the
+	// rounds.
+	Value *float64 `json:"value"`
+	Low   *float64 `json:"low,omitempty"`
+	High  *float64 `json:"high,omitempty"`
+	Goal  *Goal    `json:"goal,omitempty"`
+}
+
+// A Goal is what a figure is to be.
+type Goal struct {
+	AtMost bool    `json:"at_most"`
+	Limit  float64 `json:"limit"`
+	// Met is nil where the goal does not apply to the run.
+	Met *bool `json:"met"`
+}
+
+func newReport(o Options) *Report {
+	return &Report{
+		Time: time.Now().UTC().Truncate(time.Second), Machine: thisMachine(), Versions: Versions(),
+		Seconds: o.Time.Seconds(), Rounds: o.Rounds, Short: o.Short,
+	}
+}
+
+func (r *Report) sawServer(t *target.Target) {
+	r.Server = t.String()
+	if t.Version != "" {
+		r.Versions["server"] = t.Version
+	}
+}
+
+// Missed tells whether a scenario failed or a goal that applies is not met.
+func (r *Report) Missed() bool {
+	return r.Failed() || slices.ContainsFunc(r.Results, func(s *Result) bool {
+		return slices.ContainsFunc(s.Figures, func(f Measured) bool {
+			return f.Goal != nil && f.Goal.Met != nil && !*f.Goal.Met
+		})
+	})
+}
+
+// Failed tells whether a scenario gave no figures.
+func (r *Report) Failed() bool {
+	return slices.ContainsFunc(r.Results, func(s *Result) bool { return s.Error != "" })
+}
+
+// JSON writes the report.
+func (r *Report) JSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(r)
+}
+
+// read fills result with what was observed.
+func (r *runner) read(ctx context.Context, result *Result) (err error) {
+	if r.rtt > 0 {
+		if result.LinkRTT, err = target.Calibrate(ctx, netem.Conditions{RTT: r.rtt}); err != nil {
+			return err
+		}
+	}
+	for _, side := range r.sides() {
+		all := merge(r.samples.rounds[side.Name])
+		sr := SideResult{Name: side.Name, Ops: len(all.Latencies), Failure: r.failed[side.Name]}
+		for i := range quantiles {
+			if len(all.Latencies) > 1 {
+				sr.Latencies = append(sr.Latencies, quantile(all.Latencies, float64(i+1)/quantiles))
+			}
+		}
+		result.Sides = append(result.Sides, sr)
+	}
+	if !r.countable && r.wantsCounts() {
+		result.Notes = append(result.Notes, target.ErrNotCountable.Error())
+	}
+	for _, f := range r.Figures {
+		v := f.read(&r.samples)
+		m := Measured{Name: f.Name, Side: f.Side, Unit: f.Unit, Value: number(v.Value), Low: number(v.Low), High: number(v.High)}
+		if f.goal != nil {
+			m.Goal = &Goal{AtMost: f.goal.atMost, Limit: f.goal.limit(r.rtt)}
+			if r.judged(f.goal) {
+				met := f.goal.met(v.Value, r.rtt)
+				m.Goal.Met = &met
+			}
+		}
+		result.Figures = append(result.Figures, m)
+	}
+	return nil
+}
+
+const quantiles = 200
+
+// judged tells whether the run is one that the goal was set for.
+func (r *runner) judged(g *goal) bool {
+	return r.target.Own() && !r.opts.Short && (g.anyRTT || r.rtt == r.RTT)
+}
+
+// number keeps what was not measured out of the JSON, which has no NaN.
+func number(v float64) *float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return &v
+}

@@ -1,0 +1,80 @@
+package bench
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Scenario is one comparison. Only Title, About, Work and Figures are needed.
+type Scenario struct {
+	// ID is the row of the table of claims, or a word.
+	ID string
+	// Name is what --scenario takes beside ID.
+	Name  string
+	Title string
+	// About explains what is measured, how, and where it does not help.
+	About string
+	// RTT is the round-trip time of the emulated network. With 0 there is none:
+	// the sides connect to the server directly, and only Counted looks at what
+	// passes.
+	RTT time.Duration
+	// Goroutines is 1 if it is 0.
+	Goroutines int
+	// Sides are Base and Ours if there are none.
+	Sides []Side
+	// Once has each side do one operation in one round, for operations that take
+	// seconds.
+	Once bool
+	// Counted is the number of operations of each goroutine in a pass of its own
+	// through a counting network of the same RTT. A scenario with an RTT counts
+	// in its rounds and needs none.
+	Counted int
+	// CountOnly: the counted pass is all.
+	CountOnly bool
+	// WatchHeap has the peak of the heap looked for.
+	WatchHeap bool
+	// Heavy: its tables are too large to make in a database that somebody else
+	// pays for, unless it is asked for by name.
+	Heavy bool
+	// MayFail says why a side cannot do the work, by its name.
+	MayFail map[string]string
+	// Setup gives the SQL that makes the tables.
+	Setup func(w World) []string
+	// Work is the operation. It gets the tables' names and sizes.
+	Work    func(w World) Work
+	Figures []Figure
+}
+
+func (s *Scenario) sides() []Side {
+	if s.Sides == nil {
+		return []Side{Base, Ours}
+	}
+	return s.Sides
+}
+
+func (s *Scenario) goroutines() int { return max(s.Goroutines, 1) }
+
+// Select gives the scenarios that a list of IDs and names asks for, in their own
+// order; all of them for an empty list.
+func Select(list string) ([]*Scenario, error) {
+	if strings.TrimSpace(list) == "" {
+		return Scenarios, nil
+	}
+	wanted := map[string]bool{}
+	for word := range strings.SplitSeq(list, ",") {
+		word = strings.TrimSpace(word)
+		if !slices.ContainsFunc(Scenarios, func(s *Scenario) bool { return s.ID == word || s.Name == word }) {
+			return nil, fmt.Errorf("no scenario %q; --list shows them", word)
+		}
+		wanted[word] = true
+	}
+	var chosen []*Scenario
+	for _, s := range Scenarios {
+		if wanted[s.ID] || wanted[s.Name] {
+			chosen = append(chosen, s)
+		}
+	}
+	return chosen, nil
+}
