@@ -14,7 +14,7 @@ import (
 // without, and every parameter must have a value.
 func bind(stmt *sqlite3.Stmt, q *query) error {
 	n := stmt.BindCount()
-	if given := len(q.args) + len(q.named); given > n {
+	if given := len(q.args) + q.names(); given > n {
 		return argsRefusal("too many parameters, expected " + itoa(n) + " found " + itoa(given))
 	}
 	for i := 1; i <= n; i++ {
@@ -34,6 +34,18 @@ func bind(stmt *sqlite3.Stmt, q *query) error {
 		}
 	}
 	return nil
+}
+
+// names is how many different names there are among the arguments.
+func (q *query) names() int {
+	if len(q.named) < 2 {
+		return len(q.named)
+	}
+	set := make(map[string]struct{}, len(q.named))
+	for i := range q.named {
+		set[q.named[i].Name] = struct{}{}
+	}
+	return len(set)
 }
 
 // value is the argument for parameter number i, nil if there is none.

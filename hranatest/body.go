@@ -22,7 +22,17 @@ var gzips = sync.Pool{New: func() any {
 // A body is the body of an answer that is written bit by bit.
 type body struct {
 	io.Writer
+	to  http.ResponseWriter
 	zip *gzip.Writer
+}
+
+func (b *body) flush() {
+	if b.zip != nil {
+		_ = b.zip.Flush()
+	}
+	if flusher, ok := b.to.(http.Flusher); ok {
+		flusher.Flush()
+	}
 }
 
 // stream begins an answer of unknown length.
@@ -33,7 +43,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, e endpoint) *bod
 		w.Header().Set("Content-Type", "text/plain")
 	}
 	if !acceptsGzip(r) {
-		return &body{Writer: w}
+		return &body{Writer: w, to: w}
 	}
 	return zipped(w)
 }
@@ -42,7 +52,7 @@ func zipped(w http.ResponseWriter) *body {
 	w.Header().Set("Content-Encoding", "gzip")
 	zip := gzips.Get().(*gzip.Writer)
 	zip.Reset(w)
-	return &body{Writer: zip, zip: zip}
+	return &body{Writer: zip, to: w, zip: zip}
 }
 
 // Close completes the body.

@@ -117,6 +117,9 @@ func (l *cursorListener) finish(_ context.Context, err error, index func() uint6
 		err = l.out.Close()
 	}
 	if err != nil {
+		// What was said before must still arrive.
+		_ = l.write()
+		l.out.flush()
 		panic(http.ErrAbortHandler)
 	}
 	return nil

@@ -43,8 +43,6 @@ func newEngine(o Options, closing <-chan struct{}) (*engine, error) {
 		maxValue: o.MaxValue,
 		gate:     gate{limit: o.TxTimeout, closing: closing},
 	}
-	// A database that was not empty has had transactions.
-	e.index.Store(1)
 	query := url.Values{}
 	u := url.URL{Scheme: "file", OmitHost: true}
 	if o.Path == "" {
@@ -68,6 +66,9 @@ func newEngine(o Options, closing <-chan struct{}) (*engine, error) {
 	c, err := e.open()
 	if err != nil {
 		return nil, fmt.Errorf("hranatest: open %s: %w", o.Path, err)
+	}
+	if c.pages() > 0 {
+		e.index.Store(1) // somebody has written to it
 	}
 	e.put(c)
 	return e, nil

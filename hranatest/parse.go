@@ -1,7 +1,6 @@
 package hranatest
 
 import (
-	"regexp"
 	"strings"
 	"sync"
 
@@ -44,30 +43,27 @@ func (p *parser) close() {
 	_ = p.db.Close()
 }
 
-// A script is a text as sqld understands it. It is immutable once it is in the
-// cache.
+// A script is a text as sqld understands it: the commands that it reads until
+// it meets an error. It is immutable once it is in the cache.
 type script struct {
-	sql   string
-	stmts []command
-	// err is a syntax error in a text without statements.
+	commands []command
+	// err is what is wrong after the last command.
 	err error
-	// checked: every command's err is known. Until then only the cheap part is.
+	// checked: the commands are known to be SQL. A text of one statement that is
+	// to be executed at once is not checked, it is compiled anyway.
 	checked bool
 }
 
 // A command is one statement of a script.
 type command struct {
+	// sql is the statement with all that stands between it and the one before.
 	sql  string
 	kind sqltext.Kind
-	sets bool
-	// err is why the statement cannot be executed by anybody.
-	err error
-	// ignored: sqld does not notice that the statement is there. Its parser has
-	// met the error at the last token while it looked ahead.
-	ignored bool
+	sets bool // a PRAGMA that may set something
 }
 
-// read sorts a text. If check, it is also known whether its statements are SQL.
+// read is what sqld makes of a text. If check is false, it may be that the one
+// command of the script is not SQL.
 func (p *parser) read(sql string, check bool) *script {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -75,11 +71,11 @@ func (p *parser) read(sql string, check bool) *script {
 	if ok && (s.checked || !check) {
 		return s
 	}
-	if !ok {
-		s = sort(sql)
+	if !check {
+		s = single(sql)
 	}
-	if check || s.refused() {
-		s = p.check(s)
+	if s == nil || check {
+		s = p.script(sql)
 	}
 	if len(sql) <= maxText {
 		if p.size > maxTexts {
@@ -94,90 +90,110 @@ func (p *parser) read(sql string, check bool) *script {
 	return s
 }
 
-func sort(sql string) *script {
+// single is a text of one statement that sqld does not refuse, nil if it is not
+// that.
+func single(sql string) *script {
 	t := sqltext.Parse(sql)
-	s := &script{sql: sql, stmts: make([]command, len(t.Stmts))}
-	for i := range t.Stmts {
-		stmt := &t.Stmts[i]
-		cmd := command{sql: stmt.SQL, kind: stmt.Kind}
-		if i == 0 && !strings.HasPrefix(strings.TrimSpace(sql), ";") {
-			// The places that SQLite names in its errors are those of the whole
-			// text.
-			cmd.sql = sql
+	if len(t.Stmts) != 1 {
+		return nil
+	}
+	cmd, err := sort(&t.Stmts[0], sql, sql)
+	if err != nil {
+		return nil
+	}
+	return &script{commands: []command{cmd}}
+}
+
+// script reads a text to its end or to the first error.
+//
+// sqld's parser looks one statement ahead, and forgets the syntax error that it
+// meets while it does so: it goes on behind the token that was wrong. Only if
+// it finds an error there too, or if the error is in the first statement, is it
+// reported. An error within a token does not go away by trying again.
+func (p *parser) script(sql string) *script {
+	s := &script{checked: true}
+	from := 0
+	for ahead := false; ; ahead = true {
+		t := sqltext.Parse(sql[from:])
+		resumed := false
+		for i := range t.Stmts {
+			stmt := &t.Stmts[i]
+			end := skip(sql, from, true) + len(stmt.SQL)
+			text := sql[from:end]
+			if i == 0 && !ahead {
+				text = sql // places in errors are those of the whole text
+			}
+			if bad := p.syntax(text); bad != nil {
+				at := from + bad.at
+				if i == 0 && !ahead {
+					at = bad.at
+				}
+				if i == 0 || bad.lexical {
+					s.err = bad.refusal(sql, at)
+					return s
+				}
+				if bad.incomplete {
+					return s
+				}
+				from, resumed = at+len(bad.token), true
+				break
+			}
+			cmd, err := sort(stmt, text, sql)
+			if err != nil {
+				s.err = err
+				return s
+			}
+			s.commands = append(s.commands, cmd)
+			from = skip(sql, end, false)
+			if from < len(sql) {
+				from++ // the semicolon
+			}
 		}
-		cmd.sort(stmt)
-		s.stmts[i] = cmd
+		if !resumed {
+			break
+		}
+	}
+	if at := openComment(sql, from); at >= 0 {
+		s.err = parseRefusal("non-terminated block comment at " + place(sql, at))
 	}
 	return s
 }
 
-func (s *script) refused() bool {
-	for i := range s.stmts {
-		if s.stmts[i].err != nil {
-			return true
+// skip is where white space and comments end, and semicolons too if asked for.
+func skip(sql string, at int, semicolons bool) int {
+	for at < len(sql) {
+		switch rest := sql[at:]; {
+		case strings.HasPrefix(rest, "/*"):
+			end := strings.Index(rest[2:], "*/")
+			if end < 0 {
+				return len(sql)
+			}
+			at += end + 4
+		case strings.HasPrefix(rest, "--"):
+			end := strings.IndexByte(rest, '\n')
+			if end < 0 {
+				return len(sql)
+			}
+			at += end
+		case strings.IndexByte(" \t\n\f\r", rest[0]) >= 0, semicolons && rest[0] == ';':
+			at++
+		default:
+			return at
 		}
 	}
-	return false
+	return at
 }
 
-// check is s with the syntax errors of all statements. A syntax error comes
-// before any other.
-func (p *parser) check(s *script) *script {
-	c := &script{sql: s.sql, stmts: append([]command(nil), s.stmts...), checked: true}
-	if len(c.stmts) == 0 {
-		if at := openComment(s.sql); at >= 0 {
-			c.err = parseRefusal("non-terminated block comment at " + place(s.sql, at))
+// openComment is where a comment begins that does not end, -1 if none does.
+// Nothing but comments, white space and semicolons follow at. SQLite accepts
+// such a comment, sqld does not.
+func openComment(sql string, at int) int {
+	for {
+		at = skip(sql, at, true)
+		last := strings.LastIndex(sql, "/*")
+		if at < len(sql) || last < 0 || strings.Contains(sql[last+2:], "*/") || strings.Contains(sql[last:], "\n") {
+			return -1
 		}
-	}
-	for i := range c.stmts {
-		cmd := &c.stmts[i]
-		stmt, _, err := p.db.Prepare(cmd.sql)
-		if err == nil {
-			_ = stmt.Close()
-		} else if r := syntaxError(err, cmd.sql); r != nil {
-			cmd.err = r
-			cmd.ignored = atEnd(err, cmd.sql)
-		}
-	}
-	return c
-}
-
-var (
-	temporary     = regexp.MustCompile(`(?is)^create\s+(temp|temporary)\s|^create\s+(virtual\s+)?table\s+(if\s+not\s+exists\s+)?["\x60\[]?temp["\x60\]]?\s*\.`)
-	beginReadonly = regexp.MustCompile(`(?is)^begin\s+readonly\b`)
-	journalMode   = regexp.MustCompile(`(?is)^pragma\s+(main\s*\.\s*)?journal_mode$`)
-	attach        = regexp.MustCompile(`(?is)^attach\s+(?:database\s+)?["\x60\[]?([a-z_][\w-]*)["\x60\]]?\s+(?:as\s+)?\S+$`)
-)
-
-// sort finds what sqld does with a statement that it has read.
-func (c *command) sort(stmt *sqltext.Stmt) {
-	unsupported := false
-	switch stmt.Kind {
-	case sqltext.Vacuum, sqltext.Analyze:
-		unsupported = true
-	case sqltext.Create:
-		unsupported = temporary.MatchString(stmt.SQL)
-	case sqltext.Pragma:
-		unsupported = !servedPragma(stmt.SQL)
-		c.sets = !stmt.ReadOnly
-		if journalMode.MatchString(stmt.SQL) {
-			// Whatever it is here, there it is always the log.
-			c.sql = "SELECT 'wal' AS journal_mode"
-		}
-	case sqltext.Begin:
-		// It is libSQL's own, and nothing is enforced by it.
-		if beginReadonly.MatchString(stmt.SQL) {
-			c.sql = "BEGIN"
-		}
-	case sqltext.Attach:
-		unsupported = true
-		if m := attach.FindStringSubmatch(stmt.SQL); m != nil {
-			c.err = &failure{status: 403, json: true,
-				message: "Authorization forbidden: Namespace `" + m[1] + "` doesn't allow attach"}
-			return
-		}
-	}
-	if unsupported {
-		c.err = parseRefusal("unsupported statement: " + c.sql)
+		return last
 	}
 }

@@ -27,14 +27,19 @@ func words(list string) map[string]bool {
 	return set
 }
 
+// fixedPragma are those whose answers sqld's storage decides, not this one's.
+var fixedPragma = map[string]string{
+	"journal_mode": "SELECT 'wal' AS journal_mode",
+	"mmap_size":    "SELECT 0 AS mmap_size",
+}
+
 var pragmaForm = regexp.MustCompile(`(?is)^pragma\s+(?:["\x60\[]?\w+["\x60\]]?\s*\.\s*)?["\x60\[]?(\w+)["\x60\]]?\s*([=(])?`)
 
-// servedPragma reports whether sqld lets a PRAGMA pass.
-func servedPragma(sql string) bool {
+// pragma is the name of a PRAGMA in lower case, and whether it has no value.
+func pragma(sql string) (name string, bare bool) {
 	m := pragmaForm.FindStringSubmatch(sql)
 	if m == nil {
-		return true // SQLite says what is wrong with it
+		return "", false
 	}
-	name := strings.ToLower(m[1])
-	return anyPragma[name] || barePragma[name] && m[2] == ""
+	return strings.ToLower(m[1]), m[2] == ""
 }

@@ -125,29 +125,16 @@ func (s *Server) query(st *stream, stmt *hrana.Stmt, strict bool) (*query, error
 		return nil, err
 	}
 	text := s.parser.read(sql, strict)
-	if len(text.stmts) == 0 {
-		if !text.checked {
-			text = s.parser.read(sql, true)
-		}
+	if len(text.commands) == 0 {
 		if text.err != nil {
 			return nil, text.err
 		}
 		return nil, errNoStmt
 	}
-	first := &text.stmts[0]
-	if first.err != nil {
-		return nil, first.err
+	if len(text.commands) > 1 || text.err != nil {
+		return nil, errManyStmts
 	}
-	if len(text.stmts) > 1 {
-		// The first one's syntax is looked at first.
-		text = s.parser.read(sql, true)
-		if err := text.stmts[0].err; err != nil {
-			return nil, err
-		}
-		if !text.stmts[1].ignored {
-			return nil, errManyStmts
-		}
-	}
+	first := &text.commands[0]
 	if len(stmt.Args) > 0 && len(stmt.Named) > 0 {
 		return nil, errBothArgs
 	}
@@ -204,12 +191,9 @@ func (s *Server) sequence(ctx context.Context, c *conn, sql string) error {
 	if text.err != nil {
 		return text.err
 	}
-	p := program{steps: make([]step, len(text.stmts))}
-	for i := range text.stmts {
-		cmd := &text.stmts[i]
-		if cmd.err != nil {
-			return cmd.err
-		}
+	p := program{steps: make([]step, len(text.commands))}
+	for i := range text.commands {
+		cmd := &text.commands[i]
 		p.steps[i].query = query{sql: cmd.sql, kind: cmd.kind, sets: cmd.sets}
 		if i > 0 {
 			p.steps[i].cond = &hrana.Cond{Type: hrana.CondOK, Step: uint32(i - 1)}

@@ -58,8 +58,8 @@ func (c *conn) execute(ctx context.Context, q *query, s sink) (*exec.Result, err
 	}
 	stmt, _, err := c.db.Prepare(q.sql)
 	if err != nil {
-		if r := syntaxError(err, q.sql); r != nil {
-			return nil, r
+		if bad := syntaxErrorOf(err, q.sql); bad != nil {
+			return nil, bad.refusal(q.sql, bad.at)
 		}
 		return nil, sqliteRefusal(err, q.sql)
 	}
@@ -173,20 +173,4 @@ func digits(v int64) int {
 		n++
 	}
 	return n
-}
-
-// invalidUTF8 is what Rust's library says about such a text.
-func invalidUTF8(text []byte) string {
-	at := 0
-	for at < len(text) {
-		r, n := utf8.DecodeRune(text[at:])
-		if r == utf8.RuneError && n <= 1 {
-			break
-		}
-		at += n
-	}
-	if !utf8.FullRune(text[at:]) {
-		return "incomplete utf-8 byte sequence from index " + itoa(at)
-	}
-	return "invalid utf-8 sequence of 1 bytes from index " + itoa(at)
 }

@@ -9,29 +9,65 @@ import (
 	"github.com/turso-opt/turso-opt/internal/sqltext"
 )
 
-// syntaxError is a parse error in sqld's words, nil if err is about anything
-// other than the text itself.
-func syntaxError(err error, sql string) *refusal {
+// A syntaxError is what SQLite found wrong with a text in itself, whatever
+// tables there are.
+type syntaxError struct {
+	token      string // the wrong one
+	at         int    // where it is
+	lexical    bool   // it is no token at all
+	incomplete bool   // the text ended too early
+}
+
+// syntax compiles a text's first statement without regard to tables, and is nil
+// if its syntax is right.
+func (p *parser) syntax(sql string) *syntaxError {
+	stmt, _, err := p.db.Prepare(sql)
+	if err != nil {
+		return syntaxErrorOf(err, sql)
+	}
+	_ = stmt.Close()
+	return nil
+}
+
+// syntaxErrorOf is nil if err is about anything other than the syntax.
+func syntaxErrorOf(err error, sql string) *syntaxError {
 	var code sqlite3.ErrorCode
 	if !errors.As(err, &code) || code != sqlite3.ERROR {
 		return nil
 	}
 	message := messageOf(err)
 	at, located := offsetOf(err, sql)
-	switch {
-	case message == "incomplete input":
-		return parseRefusal("unexpected end of input at " + place(sql, len(sql)))
-	case strings.HasPrefix(message, `near "`) && strings.HasSuffix(message, `": syntax error`):
-		token := message[len(`near "`) : len(message)-len(`": syntax error`)]
-		if !located {
-			return parseRefusal("syntax error around " + place(sql, len(sql)))
+	if !located {
+		at = len(sql)
+	}
+	if message == "incomplete input" {
+		return &syntaxError{at: at, incomplete: true}
+	}
+	if token, ok := strings.CutPrefix(message, `near "`); ok {
+		if token, ok = strings.CutSuffix(token, `": syntax error`); ok {
+			return &syntaxError{token: token, at: at}
 		}
-		line, col := position(sql, at+len(token))
-		return parseRefusal("syntax error around L" + itoa(line) + ":" + itoa(col) + ": `" + token + "`")
-	case strings.HasPrefix(message, "unrecognized token: "):
-		return parseRefusal(lexicalError(sql, at) + " at " + place(sql, at))
+	}
+	if strings.HasPrefix(message, "unrecognized token: ") {
+		return &syntaxError{at: at, lexical: true}
 	}
 	return nil
+}
+
+// refusal is the error in sqld's words, at its place in the whole text.
+func (e *syntaxError) refusal(sql string, at int) *refusal {
+	switch {
+	case e.incomplete:
+		return parseRefusal("unexpected end of input at " + place(sql, len(sql)))
+	case e.lexical:
+		return parseRefusal(lexicalError(sql, at) + " at " + place(sql, at))
+	}
+	end := min(at+len(e.token), len(sql))
+	if name := tokenName(e.token); name != "" {
+		return parseRefusal("near " + name + `, "None": syntax error at ` + place(sql, end))
+	}
+	line, col := position(sql, end)
+	return parseRefusal("syntax error around L" + itoa(line) + ":" + itoa(col) + ": `" + e.token + "`")
 }
 
 // lexicalError says what is wrong with the token at the given place.
@@ -46,6 +82,8 @@ func lexicalError(sql string, at int) string {
 		return "non-terminated bracket"
 	case rest[0] == 'x' || rest[0] == 'X':
 		return "malformed blob literal"
+	case rest[0] == '!':
+		return "expected = sign"
 	case '0' <= rest[0] && rest[0] <= '9':
 		return "bad number"
 	case strings.ContainsRune("@$#:?", rune(rest[0])):
@@ -63,42 +101,6 @@ func position(sql string, at int) (line, col int) {
 func place(sql string, at int) string {
 	line, col := position(sql, at)
 	return "(" + itoa(line) + ", " + itoa(col) + ")"
-}
-
-// atEnd reports whether a syntax error is at the last token of the text or
-// after it.
-func atEnd(err error, sql string) bool {
-	at, ok := offsetOf(err, sql)
-	if !ok {
-		return true
-	}
-	message := messageOf(err)
-	token := strings.TrimSuffix(strings.TrimPrefix(message, `near "`), `": syntax error`)
-	return strings.TrimRight(sql[at:], " \t\r\n;") == token
-}
-
-// openComment is where a comment begins that does not end, -1 if there is none
-// in a text that holds nothing but comments. SQLite accepts one, sqld does not.
-func openComment(sql string) int {
-	for at := 0; at < len(sql); {
-		switch rest := sql[at:]; {
-		case strings.HasPrefix(rest, "/*"):
-			end := strings.Index(rest[2:], "*/")
-			if end < 0 {
-				return at
-			}
-			at += end + 4
-		case strings.HasPrefix(rest, "--"):
-			end := strings.IndexByte(rest, '\n')
-			if end < 0 {
-				return -1
-			}
-			at += end
-		default:
-			at++
-		}
-	}
-	return -1
 }
 
 // explains reports whether a text is an EXPLAIN.

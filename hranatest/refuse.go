@@ -1,0 +1,49 @@
+package hranatest
+
+import (
+	"net/http"
+	"regexp"
+
+	"github.com/turso-opt/turso-opt/internal/sqltext"
+)
+
+var (
+	temporary     = regexp.MustCompile(`(?is)^create\s+(temp|temporary)\s|^create\s+(virtual\s+)?table\s+(if\s+not\s+exists\s+)?["\x60\[]?temp["\x60\]]?\s*\.`)
+	beginReadonly = regexp.MustCompile(`(?is)^begin\s+readonly\b`)
+	attach        = regexp.MustCompile(`(?is)^attach\s+(?:database\s+)?["\x60\[]?([a-z_][\w-]*)["\x60\]]?\s+(?:as\s+)?\S+$`)
+)
+
+// sort makes a command of a statement whose syntax is right. It is an error if
+// sqld does not let it pass; whole is the text that the statement is from.
+func sort(stmt *sqltext.Stmt, text, whole string) (command, error) {
+	c := command{sql: text, kind: stmt.Kind}
+	unsupported := false
+	switch stmt.Kind {
+	case sqltext.Vacuum, sqltext.Analyze:
+		unsupported = true
+	case sqltext.Create:
+		unsupported = temporary.MatchString(stmt.SQL)
+	case sqltext.Pragma:
+		name, bare := pragma(stmt.SQL)
+		unsupported = !anyPragma[name] && !(bare && barePragma[name])
+		c.sets = !stmt.ReadOnly
+		if fixed, ok := fixedPragma[name]; ok && bare {
+			c.sql = fixed
+		}
+	case sqltext.Begin:
+		// It is libSQL's own, and nothing is enforced by it.
+		if beginReadonly.MatchString(stmt.SQL) {
+			c.sql = "BEGIN"
+		}
+	case sqltext.Attach:
+		if m := attach.FindStringSubmatch(stmt.SQL); m != nil {
+			return c, &failure{status: http.StatusForbidden, json: true,
+				message: "Authorization forbidden: Namespace `" + m[1] + "` doesn't allow attach"}
+		}
+		unsupported = true
+	}
+	if unsupported {
+		return c, parseRefusal("unsupported statement: " + whole)
+	}
+	return c, nil
+}
