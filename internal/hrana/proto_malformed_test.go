@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -349,6 +350,27 @@ func TestProtoRefusesAnswers(t *testing.T) {
 	for _, e := range []*CursorEntry{{}, {Type: StepError}, {Type: CursorError}, {Type: Row}} {
 		if b, err := AppendCursorEntry([]byte("before"), Protobuf, e, &bad.Rows, 0); err == nil || string(b) != "before" {
 			t.Errorf("entry of type %d: %q, %v", e.Type, b, err)
+		}
+	}
+}
+
+func TestProtoDurations(t *testing.T) {
+	for ms, want := range map[float64]time.Duration{
+		0: 0, -1: 0, math.NaN(): 0, math.Inf(1): 0, math.Inf(-1): 0, math.MaxFloat64: 0, 1e-7: 0, 1e10: 0,
+		0.000001: 1, 0.033: 33 * time.Microsecond, 1e9: 1e9 * time.Millisecond, (1<<51 - 1) / 1e6: 1<<51 - 1,
+	} {
+		var w protoWriter
+		w.double(8, ms)
+		r, err := protoStmtResult(w.b)
+		if err != nil || r.ServerTime != want {
+			t.Errorf("%v ms: %v, %v; want %v", ms, r.ServerTime, err, want)
+			continue
+		}
+		if w = (protoWriter{}); want != 0 {
+			w.stmtResult(1, r)
+			if again, err := protoStmtResult(w.b[2:]); err != nil || again.ServerTime != want {
+				t.Errorf("%v ms, encoded again: %v, %v; want %v", ms, again.ServerTime, err, want)
+			}
 		}
 	}
 }

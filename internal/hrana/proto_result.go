@@ -95,9 +95,11 @@ func protoResultShape(b []byte) (s protoShape, err error) {
 	return s, f.err
 }
 
-// protoDuration reads milliseconds; what is no duration counts as unknown.
+// protoDuration reads milliseconds. What is no duration counts as unknown, and so
+// does what exceeds 26 days, beyond which a float64 of milliseconds does not tell
+// one nanosecond from the next.
 func protoDuration(ms float64) time.Duration {
-	if ns := math.Round(ms * 1e6); ns > 0 && ns < math.MaxInt64 {
+	if ns := math.Round(ms * 1e6); ns > 0 && ns < 1<<51 {
 		return time.Duration(ns)
 	}
 	return 0
