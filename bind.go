@@ -38,7 +38,7 @@ func (c *call) bind(text *sqltext.Text, args []driver.NamedValue, wantRows bool)
 	b := binder{args: args}
 	for i := range text.Stmts {
 		s := &text.Stmts[i]
-		stmt := exec.Stmt{SQL: s.SQL, WantRows: wantRows, Note: s.Note, Rowid: s.Rowid}
+		stmt := exec.Stmt{SQL: s.SQL, WantRows: wantRows, Note: s.Note, Rowid: s.Rowid, Shares: shares(s)}
 		var err error
 		if len(text.Stmts) == 1 {
 			stmt.Args, err = b.single(s)
@@ -55,6 +55,15 @@ func (c *call) bind(text *sqltext.Text, args []driver.NamedValue, wantRows bool)
 		return err
 	}
 	return nil
+}
+
+// shares tells whether a statement may run in a transaction with others'.
+func shares(s *sqltext.Stmt) bool {
+	switch s.Kind {
+	case sqltext.Insert, sqltext.Replace, sqltext.Update, sqltext.Delete:
+		return !s.Returning && !s.ConnFuncs
+	}
+	return false
 }
 
 // A binder hands out arguments.

@@ -13,6 +13,9 @@ import (
 const (
 	// DefaultStmtCache is the number of SQL texts a Connector remembers.
 	DefaultStmtCache = 512
+	// MaxLanes is the largest Config.Lanes: sqld holds 128 streams for all its
+	// clients together.
+	MaxLanes = 64
 	// DefaultConnectTimeout bounds dialling and the TLS handshake.
 	DefaultConnectTimeout = 10 * time.Second
 	// DefaultTimeout bounds calls that have no context of their own.
@@ -91,6 +94,16 @@ type Config struct {
 	// StmtCache is the number of SQL texts remembered: zero means
 	// DefaultStmtCache, negative turns the cache off (0 in a DSN).
 	StmtCache int
+	// Coalesce lets autocommit reads of several callers share a request; nil means
+	// on. See docs/semantics.md for what sharing means.
+	Coalesce *bool
+	// GroupCommit lets autocommit writes of several callers share a request and
+	// its transaction. Off by default: a failure between the server's commit and
+	// its answer leaves the outcome of all of them unknown at once.
+	GroupCommit bool
+	// Lanes is the number of requests of reads in flight: zero has it adapt to
+	// what the server can do.
+	Lanes int
 	// TxLock is the lock of a BEGIN that does not name one.
 	TxLock TxLock
 	// ConnectTimeout bounds dialling and the TLS handshake: zero means
@@ -129,6 +142,10 @@ func (c *Config) Clone() *Config {
 		v := *c.TLS
 		d.TLS = &v
 	}
+	if c.Coalesce != nil {
+		v := *c.Coalesce
+		d.Coalesce = &v
+	}
 	if c.ParseTime != nil {
 		v := *c.ParseTime
 		d.ParseTime = &v
@@ -162,5 +179,7 @@ func (c *Config) timeout() time.Duration {
 	}
 	return max(c.Timeout, 0)
 }
+
+func (c *Config) coalesce() bool { return c.Coalesce == nil || *c.Coalesce }
 
 func (c *Config) parseTime() bool { return c.ParseTime == nil || *c.ParseTime }

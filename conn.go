@@ -31,7 +31,7 @@ type conn struct {
 }
 
 func newConn(c *Connector) *conn {
-	return &conn{connector: c, session: session{pool: c.pool}}
+	return &conn{connector: c, session: session{pool: c.pool, gate: c.lanes.Gate()}}
 }
 
 func (c *conn) Prepare(query string) (driver.Stmt, error) {

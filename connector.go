@@ -12,6 +12,7 @@ import (
 
 	"github.com/turso-opt/turso-opt/internal/exec"
 	"github.com/turso-opt/turso-opt/internal/hranahttp"
+	"github.com/turso-opt/turso-opt/internal/lane"
 	"github.com/turso-opt/turso-opt/internal/sqltext"
 	"github.com/turso-opt/turso-opt/internal/stream"
 )
@@ -36,6 +37,7 @@ type Connector struct {
 	// What follows is the native base's.
 	client *hranahttp.Client
 	pool   *stream.Pool
+	lanes  *lane.Lanes
 	exec   exec.Executor // the layers, the topmost first
 	layers []string
 	stmts  *sqltext.Cache
@@ -113,8 +115,9 @@ func newConnector(cfg *Config) (*Connector, error) {
 	}
 	c.client = hranahttp.New(hc)
 	c.pool = stream.NewPool(c.client, nil)
-	c.exec = c.pool
-	c.layers = []string{"streams", "http"}
+	c.lanes = lane.New(lane.Config{Pool: c.pool, Coalesce: cfg.coalesce(), GroupCommit: cfg.GroupCommit, Lanes: cfg.Lanes})
+	c.exec = c.lanes
+	c.layers = []string{lanesName(cfg), "streams", "http"}
 	c.stmts = sqltext.NewCache(cfg.stmtCache())
 	return c, nil
 }
@@ -133,6 +136,19 @@ func logger(cfg *Config) *slog.Logger {
 		return slog.New(slog.DiscardHandler)
 	}
 	return cfg.Logger
+}
+
+// lanesName says what the lanes do; they always hold back writes that would
+// only wait inside the server.
+func lanesName(cfg *Config) string {
+	name := "write gate"
+	if cfg.GroupCommit {
+		name += ", group commit"
+	}
+	if cfg.coalesce() {
+		name += ", coalescing lanes"
+	}
+	return name
 }
 
 // Connect gives a connection. On the native base it sends nothing: a session

@@ -14,7 +14,7 @@ import (
 // dsnParams are the parameters in the order in which FormatDSN writes them.
 var dsnParams = []string{
 	"authToken", "auth_token", "jwt", "tls", "remote_encryption_key", "proxy", "base", "encoding",
-	"stmt_cache", "_txlock", "connect_timeout", "timeout", "parse_time",
+	"stmt_cache", "coalesce", "group_commit", "lanes", "_txlock", "connect_timeout", "timeout", "parse_time",
 }
 
 // sqliteParams are those of SQLite's own URI file names.
@@ -115,6 +115,22 @@ func (c *Config) set(name, value string) (err error) {
 		if c.StmtCache = int(n); n == 0 {
 			c.StmtCache = -1
 		}
+	case "coalesce":
+		c.Coalesce, err = parseSwitch(value)
+	case "group_commit":
+		var on *bool
+		if on, err = parseSwitch(value); err == nil {
+			c.GroupCommit = *on
+		}
+	case "lanes":
+		if value == "auto" {
+			break
+		}
+		n, perr := strconv.ParseUint(value, 10, 31)
+		if perr != nil || n < 1 || n > MaxLanes {
+			return errLanes
+		}
+		c.Lanes = int(n)
 	case "_txlock":
 		switch value {
 		case "deferred":
@@ -135,6 +151,8 @@ func (c *Config) set(name, value string) (err error) {
 	}
 	return err
 }
+
+var errLanes = fmt.Errorf("want auto or a number from 1 to %d", MaxLanes)
 
 func parseSwitch(s string) (*bool, error) {
 	var v bool
@@ -184,6 +202,13 @@ func (c *Config) FormatDSN() string {
 	add("encoding", c.Encoding)
 	if c.StmtCache != 0 {
 		add("stmt_cache", strconv.Itoa(max(c.StmtCache, 0)))
+	}
+	add("coalesce", formatSwitch(c.Coalesce, "on", "off"))
+	if c.GroupCommit {
+		add("group_commit", "on")
+	}
+	if c.Lanes != 0 {
+		add("lanes", strconv.Itoa(c.Lanes))
 	}
 	if c.TxLock != TxDefault {
 		add("_txlock", c.TxLock.String())

@@ -2,6 +2,7 @@ package tursoopt
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 )
@@ -26,6 +27,9 @@ func (c *Config) validate() error {
 	}
 	if c.TxLock > TxExclusive {
 		return errTxLock
+	}
+	if c.Lanes < 0 || c.Lanes > MaxLanes {
+		return fmt.Errorf("turso-opt: lanes: %w", errLanes)
 	}
 	if !headerSafe(c.AuthToken) {
 		return errors.New("turso-opt: authToken: contains a control character")

@@ -35,3 +35,21 @@ func mayEndTx(k sqltext.Kind) bool {
 	}
 	return false
 }
+
+// writes tells whether a text may take SQLite's write lock.
+func writes(t *sqltext.Text) bool {
+	for i := range t.Stmts {
+		switch s := &t.Stmts[i]; s.Kind {
+		case sqltext.Begin:
+			if s.BeginMode != "" && s.BeginMode != "deferred" && s.BeginMode != "readonly" {
+				return true
+			}
+		case sqltext.Commit, sqltext.Rollback, sqltext.Savepoint, sqltext.Release, sqltext.RollbackTo:
+		default:
+			if !s.ReadOnly {
+				return true
+			}
+		}
+	}
+	return false
+}

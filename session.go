@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/lane"
 	"github.com/turso-opt/turso-opt/internal/sqltext"
 	"github.com/turso-opt/turso-opt/internal/stream"
 )
@@ -41,6 +42,10 @@ type session struct {
 	readOnly bool   // of a transaction by BeginTx
 	begin    string // how a pending transaction will begin
 	cause    *exec.Error
+	// gate is where writers ask to enter the server; inGate: the transaction has
+	// been let in, and leaves with its end.
+	gate   *lane.Gate
+	inGate bool
 
 	// What last_insert_rowid() and changes() give, wherever the statements that
 	// set them have run.
@@ -57,7 +62,8 @@ func (s *session) reset() {
 			s.own.End()
 		}
 	}
-	*s = session{pool: s.pool}
+	s.leaveGate()
+	*s = session{pool: s.pool, gate: s.gate}
 }
 
 // stream is the session's own.
@@ -110,10 +116,47 @@ func (s *session) txLostError() *exec.Error {
 // loseTx notes that the transaction is lost, and how.
 func (s *session) loseTx(cause *exec.Error) {
 	s.tx, s.cause = txLost, cause
+	s.leaveGate()
+}
+
+// enterGate asks to write. In a transaction the right lasts until its end, since
+// nobody else can write before; leave ends it otherwise.
+func (s *session) enterGate(ctx context.Context) (leave func(), err *exec.Error) {
+	if s.inGate {
+		return func() {}, nil
+	}
+	if err := s.gate.Enter(ctx); err != nil {
+		return nil, &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Err: err}
+	}
+	s.inGate = true
+	return func() {
+		if !s.inTx() {
+			s.leaveGate()
+		}
+	}, nil
+}
+
+func (s *session) leaveGate() {
+	if s.inGate {
+		s.inGate = false
+		s.gate.Leave()
+	}
 }
 
 // run runs a call on the session's own stream.
 func (s *session) run(ctx context.Context, c *call) ([]exec.StmtResult, *exec.Error) {
+	if c.class() == exec.Write && writes(c.text) {
+		leave, err := s.enterGate(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer leave()
+	}
+	return s.runNow(ctx, c)
+}
+
+// runNow is run for who may.
+func (s *session) runNow(ctx context.Context, c *call) ([]exec.StmtResult, *exec.Error) {
 	if s.tx == txEnded || s.tx == txLost {
 		// refuse has let a ROLLBACK through: there is nothing left to roll back.
 		s.endTx()
@@ -154,7 +197,7 @@ func (s *session) runEach(ctx context.Context, c *call) ([]exec.StmtResult, *exe
 			text:  &sqltext.Text{SQL: c.stmts[i].SQL, Stmts: c.text.Stmts[i : i+1], ReadOnly: true},
 			stmts: c.stmts[i : i+1],
 		}
-		r, err := s.run(ctx, one)
+		r, err := s.runNow(ctx, one)
 		if err != nil {
 			return nil, err
 		}
@@ -303,6 +346,7 @@ func (s *session) transition(c *call, o *stream.Outcome, failed *exec.Error) {
 		// Nothing ran (the server could not read a statement): it has not begun.
 	case s.api && s.inTx():
 		s.tx, s.cause = txEnded, failed
+		s.leaveGate()
 		s.unpin()
 	default:
 		s.endTx()
@@ -332,6 +376,7 @@ func (s *session) guess(c *call, o *stream.Outcome) stream.State {
 // endTx ends a transaction of which nothing is left on the server.
 func (s *session) endTx() {
 	s.tx, s.api, s.readOnly, s.begin, s.cause = txNone, false, false, "", nil
+	s.leaveGate()
 	s.unpin()
 }
 

@@ -9,8 +9,27 @@ import (
 // the native one all are zero.
 type Stats struct {
 	Statements StatementStats
+	Lanes      LaneStats
 	Requests   RequestStats
 	Streams    StreamStats
+}
+
+// LaneStats are those of statements that share requests.
+type LaneStats struct {
+	// Lanes is how many requests of reads may be in flight now.
+	Lanes int
+	// Alone counts reads that had a request to themselves, Shared those that
+	// shared one, and Requests the requests that they shared.
+	Alone, Shared, Requests uint64
+	// Again counts reads run again because the request that they shared had
+	// failed, Hedged those sent again because a neighbour kept them waiting.
+	Again, Hedged uint64
+	// Backoffs counts waits because the server was at its limit.
+	Backoffs uint64
+	// Grouped counts writes that shared a transaction, Groups these
+	// transactions, and Ungrouped writes run one by one because theirs had
+	// failed.
+	Grouped, Groups, Ungrouped uint64
 }
 
 // StatementStats are the statement cache's.
@@ -57,9 +76,14 @@ func (c *Connector) Stats() Stats {
 	if c.base != nil {
 		return Stats{}
 	}
-	texts, http, streams := c.stmts.Stats(), c.client.Counters(), c.pool.Counters()
+	texts, http, streams, lanes := c.stmts.Stats(), c.client.Counters(), c.pool.Counters(), c.lanes.Counters()
 	return Stats{
 		Statements: StatementStats{Hits: texts.Hits, Misses: texts.Misses, Evictions: texts.Evictions, Size: texts.Size},
+		Lanes: LaneStats{
+			Lanes: lanes.Lanes, Alone: lanes.Alone, Shared: lanes.Shared, Requests: lanes.Requests,
+			Again: lanes.Again, Hedged: lanes.Hedged, Backoffs: lanes.Backoffs,
+			Grouped: lanes.Committed, Groups: lanes.Groups, Ungrouped: lanes.Ungrouped,
+		},
 		Requests: RequestStats{
 			Sent: http.Requests, Failed: http.Failed, Retries: streams.Retries, Dials: http.Dials,
 			BytesSent: http.BytesSent, BytesReceived: http.BytesReceived, TokenRefreshes: http.TokenRefresh,

@@ -99,6 +99,11 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	if lock == TxExclusive {
 		begin = "BEGIN EXCLUSIVE"
 	}
+	leave, e := s.enterGate(ctx)
+	if e != nil {
+		return nil, c.error(ctx, e, "", -1)
+	}
+	defer leave()
 	o, err := s.stream().Run(ctx, exec.Write, &stream.Plan{Begin: begin})
 	if err != nil {
 		e := err.(*exec.Error)

@@ -28,6 +28,9 @@ type Request struct {
 	Stmts []Stmt
 	// Class tells what may be done with the request as a whole.
 	Class Class
+	// Late, if there is one, is called once when the exchange of a Write has ended
+	// that went on after its caller had left.
+	Late func()
 }
 
 // Class sorts requests by what a second execution would do.
@@ -52,6 +55,10 @@ type Stmt struct {
 	Note *Note
 	// Rowid tells how last_insert_rowid() is to be read in the result.
 	Rowid RowidRule
+	// Shares: it may run in one transaction with statements of others: a single
+	// INSERT, UPDATE or DELETE that gives no rows and asks nothing of the
+	// connection.
+	Shares bool
 }
 
 // RowidRule says whether a statement sets last_insert_rowid(). On a stream that
@@ -76,6 +83,51 @@ type Note struct {
 	// SetsRowid: an execution on a stream of its own has reported a rowid, so
 	// the table has rowids.
 	SetsRowid atomic.Bool
+	// Succeeded: an execution has, and the server has not refused to read it since.
+	Succeeded atomic.Bool
+	// ServerTime is how long the server works on it, in nanoseconds, without what
+	// load adds; 0 if it has not said. See Learn.
+	ServerTime atomic.Int64
+	// Answer is how many bytes its result takes, as far as seen.
+	Answer atomic.Int64
+}
+
+// Learn keeps what an execution teaches about its text.
+//
+// Of the server's time the least counts, forgotten slowly: a busy machine makes
+// every statement slow, and says nothing about the text. Of the answer's size it
+// is the largest.
+func (n *Note) Learn(r *StmtResult) {
+	if r.Result == nil {
+		// One that the server cannot read would have it refuse its neighbours too;
+		// any other failure is the statement's own.
+		if r.Err != nil && r.Err.Proof == NotExecuted {
+			n.Succeeded.Store(false)
+		}
+		return
+	}
+	if !n.Succeeded.Load() {
+		n.Succeeded.Store(true)
+	}
+	if t := int64(r.Result.ServerTime); t > 0 {
+		old := n.ServerTime.Load()
+		if old == 0 || t < old {
+			n.ServerTime.Store(t)
+		} else if grown := old + old/16 + 1; t > grown {
+			n.ServerTime.Store(grown)
+		} else if t != old {
+			n.ServerTime.Store(t)
+		}
+	}
+	if r.Result.Cursor != nil {
+		return
+	}
+	size, old := int64(r.Result.Rows.Used()), n.Answer.Load()
+	if size > old {
+		n.Answer.Store(size)
+	} else if shrunk := old - old/16; size < shrunk {
+		n.Answer.Store(shrunk)
+	}
 }
 
 // A Response holds one StmtResult for each statement of the request, in order.

@@ -24,7 +24,12 @@ type Plan struct {
 	// GuardFirst guards only the first of Stmts, for a script that itself ends the
 	// transaction.
 	GuardFirst bool
-	Stmts      []exec.Stmt
+	// Check runs between Begin and Stmts, which run only if it succeeds; of a
+	// Transaction only.
+	Check *exec.Stmt
+	Stmts []exec.Stmt
+	// Shape is how Stmts depend on each other.
+	Shape Shape
 	// Undo rolls back what a failed script leaves open.
 	Undo bool
 	// Tail ends the transaction after Stmts.
@@ -33,7 +38,26 @@ type Plan struct {
 	AskState bool
 	// Close ends the stream in the same request, where the server can.
 	Close bool
+	// Late is called when the exchange has ended after its caller had left.
+	Late func()
 }
+
+// Shape is how the statements of a plan depend on each other.
+type Shape uint8
+
+const (
+	// Chain: each runs only if the one before it has succeeded.
+	Chain Shape = iota
+	// Independent: each runs whatever becomes of the others, as steps of one
+	// batch. A server that cannot read one of them runs none.
+	Independent
+	// Separate: as Independent, each as a request of its own in one pipeline, so
+	// that the server cannot refuse them as a whole. This costs it more.
+	Separate
+	// Transaction: all in one transaction of their own, which Begin opens. A
+	// statement that fails undoes itself only. See CommitGroup.
+	Transaction
+)
 
 // Tail is how a plan ends a transaction.
 type Tail uint8
@@ -57,10 +81,16 @@ const (
 type Outcome struct {
 	// Begin is the outcome of Plan.Begin.
 	Begin exec.StmtResult
+	// Check is the outcome of Plan.Check.
+	Check exec.StmtResult
 	// Results has one entry for each of Plan.Stmts.
 	Results []exec.StmtResult
 	// Tail is the outcome of Plan.Tail.
 	Tail exec.StmtResult
+	// Whole: the batch failed as a whole; it stands for the first of Results too.
+	Whole *exec.Error
+	// RolledBack: a Transaction was still open after its batch, and then was not.
+	RolledBack bool
 	// Refused: the guard found no transaction open.
 	Refused bool
 	State   State
@@ -72,10 +102,12 @@ type compiled struct {
 	v3      bool
 	batched bool // request 0 is a batch, not an execute
 	begin   int  // step of Begin, -1 if none
+	checkAt int  // step of Check, -1 if none
 	first   int  // step of the first statement
 	probe   int  // step of the BEGIN that guards on version 2, -1 if none
 	tail    int  // step of Tail, -1 if none
 	state   int  // index of the request that tells the state, -1 if none
+	undo    int  // index of the request that rolls a Transaction back, 0 if none
 }
 
 func ok(step int) *hrana.Cond { return &hrana.Cond{Type: hrana.CondOK, Step: uint32(step)} }
@@ -117,10 +149,19 @@ func message(s *exec.Stmt, index uint64) hrana.Stmt {
 // is open: BEGIN. So the batch is [BEGIN; statements if BEGIN failed; ROLLBACK
 // if BEGIN succeeded].
 func (p *Plan) compile(level hranahttp.Level, index uint64) compiled {
-	c := compiled{v3: level.V3(), begin: -1, probe: -1, tail: -1, state: -1}
-	if p.Begin == "" && !p.Guard && !p.Undo && p.Tail == NoTail && len(p.Stmts) == 1 {
+	c := compiled{v3: level.V3(), begin: -1, checkAt: -1, probe: -1, tail: -1, state: -1}
+	switch {
+	case p.Shape == Transaction:
+		c.batched = true
+		c.reqs = p.transaction(&c, index)
+	case p.Shape == Separate:
+		c.reqs = make([]hrana.StreamReq, 0, len(p.Stmts)+1)
+		for i := range p.Stmts {
+			c.reqs = append(c.reqs, hrana.StreamReq{Type: hrana.Execute, Stmt: message(&p.Stmts[i], index)})
+		}
+	case p.Begin == "" && !p.Guard && !p.Undo && p.Tail == NoTail && len(p.Stmts) == 1:
 		c.reqs = append(make([]hrana.StreamReq, 0, 2), hrana.StreamReq{Type: hrana.Execute, Stmt: message(&p.Stmts[0], index)})
-	} else if len(p.Stmts) > 0 || p.Begin != "" || p.Tail != NoTail {
+	case len(p.Stmts) > 0 || p.Begin != "" || p.Tail != NoTail:
 		c.batched = true
 		c.reqs = append(c.reqs, hrana.StreamReq{Type: hrana.BatchRequest, Batch: hrana.Batch{Steps: p.steps(&c), ReplicationIndex: index}})
 	}
@@ -165,7 +206,7 @@ func (p *Plan) steps(c *compiled) []hrana.BatchStep {
 			cond = nil
 		}
 		switch {
-		case i > 0:
+		case i > 0 && p.Shape == Chain:
 			cond = and(cond, ok(len(steps)-1))
 		case c.begin >= 0:
 			cond = ok(c.begin)
@@ -173,6 +214,10 @@ func (p *Plan) steps(c *compiled) []hrana.BatchStep {
 		steps = append(steps, hrana.BatchStep{Stmt: message(&p.Stmts[i], 0), Cond: cond})
 	}
 	last := len(steps) - 1
+	if p.Shape == Independent && c.v3 {
+		// Nobody inherits a transaction from a statement of somebody else.
+		add("ROLLBACK", inTransaction)
+	}
 	if p.Undo {
 		var open *hrana.Cond
 		if c.v3 {
@@ -207,12 +252,16 @@ func (p *Plan) outcome(c *compiled, results []hrana.StreamResult) *Outcome {
 	if c.state >= 0 {
 		o.State = c.readState(&results[c.state])
 	}
-	switch {
-	case !c.batched && len(p.Stmts) == 1:
-		r := &results[0]
-		o.Results[0] = exec.StmtResult{Result: r.Stmt, Err: stmtError(r.Err)}
-	case c.batched:
+	if c.undo > 0 {
+		b := results[c.undo].Batch
+		o.RolledBack = b != nil && len(b.Steps) > 0 && b.Steps[0] != nil
+	}
+	if c.batched {
 		p.readBatch(c, o, &results[0])
+		return o
+	}
+	for i := range p.Stmts {
+		o.Results[i] = exec.StmtResult{Result: results[i].Stmt, Err: stmtError(results[i].Err)}
 	}
 	return o
 }
@@ -226,6 +275,7 @@ func (p *Plan) readBatch(c *compiled, o *Outcome, r *hrana.StreamResult) {
 		if err.Proof == exec.Failed && err.Code != "SQL_PARSE_ERROR" {
 			err.Proof = exec.OutcomeUnknown
 		}
+		o.Whole = err
 		switch {
 		case len(o.Results) > 0:
 			o.Results[0].Err = err
@@ -246,7 +296,7 @@ func (p *Plan) readBatch(c *compiled, o *Outcome, r *hrana.StreamResult) {
 		}
 		return s
 	}
-	o.Begin = at(c.begin)
+	o.Begin, o.Check = at(c.begin), at(c.checkAt)
 	for i := range o.Results {
 		o.Results[i] = at(c.first + i)
 	}

@@ -131,6 +131,13 @@ func (p *Pool) take(n need) (s *Stream, keep bool) {
 	}
 	// Statements that need a stream of their own must not fill the pool while
 	// others find one there.
+	if p.kept >= maxKept && len(p.free) > 0 && n == unwritten {
+		// What is kept is of no use to those who come.
+		old := p.free[0]
+		p.free = append(p.free[:0], p.free[1:]...)
+		p.kept--
+		p.closeLater(old.baton, old.ep, old.level)
+	}
 	keep = p.kept < maxKept && (n != newStream || len(p.free) == 0)
 	if keep {
 		p.kept++
@@ -217,7 +224,7 @@ func (p *Pool) do(ctx context.Context, s *Stream, req *exec.Request, end bool) (
 	if read && first.Note.Large.Load() {
 		return s.Large(ctx, first, "", false)
 	}
-	o, err := s.Run(ctx, req.Class, &Plan{Stmts: req.Stmts, Close: end})
+	o, err := s.Run(ctx, req.Class, &Plan{Stmts: req.Stmts, Close: end, Late: req.Late})
 	if err != nil {
 		return nil, err
 	}
@@ -239,7 +246,13 @@ func (p *Pool) do(ctx context.Context, s *Stream, req *exec.Request, end bool) (
 // demand decides which stream a request may use, and whether it stays open
 // afterwards. A statement that may leave last_insert_rowid() as it was would
 // report the rowid of whoever used the stream before, so it has one of its own.
+//
+// A read may ask for it too, in a view where nobody sees it, so reads have
+// streams that only reads have used.
 func (p *Pool) demand(req *exec.Request) (n need, keep bool) {
+	if req.Class == exec.Read {
+		return unwritten, true
+	}
 	n, keep = anyStream, true
 	for i := range req.Stmts {
 		switch s := &req.Stmts[i]; {
@@ -266,8 +279,11 @@ func ownRowid(stmt *exec.Stmt, r *exec.Result, before int64) {
 
 // endLate returns what happens to a stream when the answer to an abandoned
 // request comes in: nobody holds it any more, so it is closed.
-func (p *Pool) endLate(level hranahttp.Level) func(*hranahttp.Reply, error) {
+func (p *Pool) endLate(level hranahttp.Level, also func()) func(*hranahttp.Reply, error) {
 	return func(reply *hranahttp.Reply, err error) {
+		if also != nil {
+			also()
+		}
 		if err == nil {
 			p.closeLater(reply.Baton, reply.Endpoint, level)
 		}

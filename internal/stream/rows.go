@@ -141,7 +141,7 @@ func (s *Stream) large(ctx context.Context, level hranahttp.Level, stmt *exec.St
 	s.ready(level)
 	s.before = s.rowid
 	plan := Plan{Begin: begin, Guard: guard, Stmts: []exec.Stmt{*stmt}}
-	c := compiled{v3: true, begin: -1, probe: -1, tail: -1}
+	c := compiled{v3: true, begin: -1, checkAt: -1, probe: -1, tail: -1}
 	req := &hrana.CursorReq{Baton: s.baton, Batch: hrana.Batch{Steps: plan.steps(&c), ReplicationIndex: s.pool.index(s.level)}}
 	cur, err := s.pool.client.Cursor(ctx, s.ep, s.level, req)
 	if err != nil {

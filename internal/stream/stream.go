@@ -162,7 +162,7 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 		// A read that nobody waits for is cut off, which stops it on the server.
 		reply, err = client.Pipeline(ctx, s.ep, s.level, req)
 	} else {
-		reply, err = client.PipelineDetached(ctx, s.ep, s.level, req, s.pool.endLate(s.level))
+		reply, err = client.PipelineDetached(ctx, s.ep, s.level, req, s.pool.endLate(s.level, p.Late))
 	}
 	if err != nil {
 		x := err.(*exec.Error)

@@ -1,0 +1,82 @@
+package lane
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/turso-opt/turso-opt/internal/exec"
+)
+
+// A schemaCheck knows whether writes of several callers may share a transaction
+// in this schema. With a DEFERRABLE constraint they may not: one caller's row
+// could make another's valid at the commit that they share.
+//
+// What it knows is true of one version of the schema. The statement that check
+// returns fails if the server has another by then; it runs inside the shared
+// transaction, before the writes.
+type schemaCheck struct {
+	mu      sync.Mutex
+	known   bool
+	version int64
+	shares  bool
+	nextTry time.Time
+	off     bool
+}
+
+// schemaAgain is how long a schema that forbids sharing is not looked at again.
+const schemaAgain = 10 * time.Second
+
+// ask tells the version and whether a constraint is, or may be, deferrable.
+const ask = "SELECT (SELECT schema_version FROM pragma_schema_version), " +
+	"EXISTS(SELECT 1 FROM sqlite_schema WHERE sql LIKE '%DEFERR%')"
+
+// same fails unless the schema has the version that it is told: abs() of the
+// smallest integer is an error.
+const same = "SELECT iif((SELECT schema_version FROM pragma_schema_version)=?,0,abs(-9223372036854775807-1))"
+
+var askNote, sameNote exec.Note
+
+// check returns the statement to run before shared writes; ok is false if they
+// may not share.
+func (s *schemaCheck) check(ctx context.Context, l *Lanes) (_ exec.Stmt, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.known && !s.off && !l.now().Before(s.nextTry) {
+		s.learn(ctx, l)
+	}
+	if !s.known || !s.shares || s.off {
+		if s.known && !s.off && !l.now().Before(s.nextTry) {
+			s.known = false // it may have changed since
+		}
+		return exec.Stmt{}, false
+	}
+	return exec.Stmt{SQL: same, Args: []exec.Value{{Kind: exec.Integer, Int: s.version}}, Note: &sameNote}, true
+}
+
+func (s *schemaCheck) learn(ctx context.Context, l *Lanes) {
+	resp, err := l.pool.Do(ctx, &exec.Request{Stmts: []exec.Stmt{{SQL: ask, WantRows: true, Note: &askNote}}, Class: exec.Read})
+	s.nextTry = l.now().Add(schemaAgain)
+	if err != nil || resp.Results[0].Result == nil {
+		return
+	}
+	t := &resp.Results[0].Result.Rows
+	if t.Len() != 1 || t.Width() != 2 || t.Kind(0, 0) != exec.Integer || t.Kind(0, 1) != exec.Integer {
+		return
+	}
+	s.known, s.version, s.shares = true, t.Int(0, 0), t.Int(0, 1) == 0
+}
+
+// forget has the schema looked at again: it is another.
+func (s *schemaCheck) forget() {
+	s.mu.Lock()
+	s.known, s.nextTry = false, time.Time{}
+	s.mu.Unlock()
+}
+
+// never is for a server on which writes cannot share.
+func (s *schemaCheck) never() {
+	s.mu.Lock()
+	s.off = true
+	s.mu.Unlock()
+}
