@@ -35,7 +35,9 @@ func TestJSONMemoryIsBounded(t *testing.T) {
 	} {
 		perByte(t, name, 24, body, func(data []byte) error { return DecodePipelineResp(JSON, data, new(PipelineResp)) })
 	}
-	requests := func(elem string) string { return `{"requests":[` + strings.Repeat(elem+",", 1<<20/len(elem)) + elem + `]}` }
+	requests := func(elem string) string {
+		return `{"requests":[` + strings.Repeat(elem+",", 1<<20/len(elem)) + elem + `]}`
+	}
 	batch := func(head, elem, tail string) string {
 		return `{"requests":[{"type":"batch","batch":{"steps":[` + head + strings.Repeat(elem+",", 1<<20/len(elem)) + elem + tail + `]}}]}`
 	}
