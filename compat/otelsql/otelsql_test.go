@@ -26,7 +26,7 @@ func each(t *testing.T, body func(ctx context.Context, t *testing.T, db *sql.DB,
 	target.Each(t, func(t *testing.T, tg target.Target) {
 		spans := tracetest.NewSpanRecorder()
 		provider := trace.NewTracerProvider(trace.WithSpanProcessor(spans))
-		db, err := otelsql.Open(tg.Driver, tg.URL,
+		db, err := otelsql.Open(tg.Driver, tg.DSN,
 			otelsql.WithTracerProvider(provider),
 			otelsql.WithSQLCommenter(true),
 			otelsql.WithTextMapPropagator(propagation.TraceContext{}),
