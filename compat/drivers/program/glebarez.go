@@ -1,0 +1,5 @@
+//go:build glebarez
+
+package main
+
+import _ "github.com/glebarez/sqlite"

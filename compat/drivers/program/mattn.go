@@ -1,0 +1,5 @@
+//go:build mattn
+
+package main
+
+import _ "github.com/mattn/go-sqlite3"

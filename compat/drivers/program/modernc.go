@@ -1,0 +1,5 @@
+//go:build modernc
+
+package main
+
+import _ "modernc.org/sqlite"

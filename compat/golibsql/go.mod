@@ -1,0 +1,20 @@
+module github.com/turso-opt/turso-opt/compat/golibsql
+
+go 1.26.0
+
+replace github.com/turso-opt/turso-opt => ../..
+
+require (
+	github.com/turso-opt/turso-opt v0.0.0
+	github.com/tursodatabase/go-libsql v0.0.0-20251219133454-43644db490ff
+	go.uber.org/goleak v1.3.0
+)
+
+require (
+	github.com/antlr4-go/antlr/v4 v4.13.0 // indirect
+	github.com/coder/websocket v1.8.12 // indirect
+	github.com/libsql/sqlite-antlr4-parser v0.0.0-20240327125255-dbf53b6cbf06 // indirect
+	github.com/tursodatabase/libsql-client-go v0.0.0-20260528064733-9d5d30a29a60 // indirect
+	golang.org/x/exp v0.0.0-20240325151524-a685a6edb6d8 // indirect
+	google.golang.org/protobuf v1.36.12 // indirect
+)
