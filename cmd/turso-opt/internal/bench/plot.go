@@ -72,8 +72,8 @@ func (r *Report) plotGoals() (p *plot.Plot, bars int, err error) {
 				// What is to be little may be nothing at all.
 				better = f.Goal.Limit / math.Max(*f.Value, f.Goal.Limit/10)
 			}
-			values = append(values, better)
-			names = append(names, s.ID+": "+f.label())
+			values = append(values, math.Min(better, 10))
+			names = append(names, "  "+s.ID+": "+f.label())
 		}
 	}
 	if len(values) == 0 {
@@ -81,7 +81,7 @@ func (r *Report) plotGoals() (p *plot.Plot, bars int, err error) {
 	}
 	p = plot.New()
 	p.Title.Text = "Figures against their goals"
-	p.X.Label.Text = "times better than the goal (1 is the goal)"
+	p.X.Label.Text = "times better than the goal (1 is the goal; 10 is 10 or more)"
 	p.X.Min = 0
 	b, err := plotter.NewBarChart(values, 0.6*vg.Centimeter)
 	if err != nil {
@@ -95,6 +95,7 @@ func (r *Report) plotGoals() (p *plot.Plot, bars int, err error) {
 	line.Color, line.Width = palette[0], vg.Points(1.5)
 	p.Add(b, line)
 	p.NominalY(names...)
+	p.Y.Tick.Label.Font.Size = vg.Points(9)
 	return p, len(values), nil
 }
 
@@ -109,11 +110,14 @@ func (s *Result) plotLatencies() (p *plot.Plot, lines int, err error) {
 	p.X.Scale = plot.LogScale{}
 	p.X.Tick.Marker = latencyTicks{}
 	for i, side := range s.Sides {
-		if len(side.Latencies) == 0 {
+		if len(side.Latencies) < 2 {
 			continue
 		}
-		points := make(plotter.XYs, len(side.Latencies))
-		for j, v := range side.Latencies {
+		// The last one is the slowest operation of all, which would squeeze
+		// everything else into a corner.
+		shown := side.Latencies[:len(side.Latencies)-1]
+		points := make(plotter.XYs, len(shown))
+		for j, v := range shown {
 			points[j] = plotter.XY{X: math.Max(v, 1e-9), Y: float64(j+1) / float64(len(side.Latencies))}
 		}
 		line, err := plotter.NewLine(points)
@@ -135,10 +139,19 @@ func (s *Result) plotLatencies() (p *plot.Plot, lines int, err error) {
 	return p, lines, nil
 }
 
-// latencyTicks are at 1, 2 and 5 times the powers of ten, in seconds.
+// latencyTicks are at 1, 2 and 5 times the powers of ten, in seconds, or at even
+// distances where these are too far apart.
 type latencyTicks struct{}
 
 func (latencyTicks) Ticks(low, high float64) (ticks []plot.Tick) {
+	if high < 5*low {
+		const parts = 6
+		for i := range parts + 1 {
+			v := low + (high-low)*float64(i)/parts
+			ticks = append(ticks, plot.Tick{Value: v, Label: ui.Seconds.Format(v)})
+		}
+		return ticks
+	}
 	for power := math.Floor(math.Log10(low)); power <= math.Ceil(math.Log10(high)); power++ {
 		for _, n := range []float64{1, 2, 5} {
 			if v := n * math.Pow(10, power); v >= low && v <= high {

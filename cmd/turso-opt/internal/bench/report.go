@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"context"
 	"encoding/json"
 	"io"
 	"math"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/turso-opt/turso-opt/cmd/turso-opt/internal/target"
 	"github.com/turso-opt/turso-opt/cmd/turso-opt/internal/ui"
-	"github.com/turso-opt/turso-opt/internal/netem"
 )
 
 // A Report is a run of scenarios: everything that is printed, and its JSON.
@@ -38,7 +36,7 @@ type Result struct {
 	Goroutines int           `json:"goroutines"`
 	RTT        time.Duration `json:"rtt_ns"`
 	// LinkRTT is how long a byte takes to and fro through the emulated network
-	// alone, 0 if there is none: RTT and what the emulation adds to it.
+	// alone: RTT and what the emulation adds to it. Goals are made from it.
 	LinkRTT time.Duration `json:"link_rtt_ns"`
 	Figures []Measured    `json:"figures"`
 	Sides   []SideResult  `json:"sides"`
@@ -115,12 +113,8 @@ func (r *Report) JSON(w io.Writer) error {
 }
 
 // read fills result with what was observed.
-func (r *runner) read(ctx context.Context, result *Result) (err error) {
-	if r.rtt > 0 {
-		if result.LinkRTT, err = target.Calibrate(ctx, netem.Conditions{RTT: r.rtt}); err != nil {
-			return err
-		}
-	}
+func (r *runner) read(result *Result) {
+	result.LinkRTT = r.linkRTT()
 	for _, side := range r.sides() {
 		all := merge(r.samples.rounds[side.Name])
 		sr := SideResult{Name: side.Name, Ops: len(all.Latencies), Failure: r.failed[side.Name]}
@@ -138,15 +132,14 @@ func (r *runner) read(ctx context.Context, result *Result) (err error) {
 		v := f.read(&r.samples)
 		m := Measured{Name: f.Name, Side: f.Side, Unit: f.Unit, Value: number(v.Value), Low: number(v.Low), High: number(v.High)}
 		if f.goal != nil {
-			m.Goal = &Goal{AtMost: f.goal.atMost, Limit: f.goal.limit(r.rtt)}
+			m.Goal = &Goal{AtMost: f.goal.atMost, Limit: f.goal.limit(result.LinkRTT)}
 			if r.judged(f.goal) {
-				met := f.goal.met(v.Value, r.rtt)
+				met := f.goal.met(v.Value, result.LinkRTT)
 				m.Goal.Met = &met
 			}
 		}
 		result.Figures = append(result.Figures, m)
 	}
-	return nil
 }
 
 const quantiles = 200

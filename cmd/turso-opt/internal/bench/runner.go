@@ -56,6 +56,8 @@ type runner struct {
 	dbs     map[string]*sql.DB
 	failed  map[string]string
 	samples observed
+	// links are measured round-trip times of the emulated network.
+	links []time.Duration
 	// countable: a proxy could be put in front of the target.
 	countable bool
 }
@@ -100,7 +102,8 @@ func runOne(ctx context.Context, s *Scenario, o Options, report *Report) (result
 	if err := r.run(ctx); err != nil {
 		return result, err
 	}
-	return result, r.read(ctx, result)
+	r.read(result)
+	return result, nil
 }
 
 func (r *runner) run(ctx context.Context) (err error) {
@@ -185,6 +188,9 @@ func (r *runner) rounds(ctx context.Context) error {
 		load.Ops, n = 1, 1
 	}
 	for round := range n {
+		if err := r.calibrate(ctx); err != nil {
+			return err
+		}
 		sides := slices.Clone(r.sides())
 		if round%2 == 1 {
 			slices.Reverse(sides) // nobody always goes first
@@ -204,6 +210,27 @@ func (r *runner) rounds(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// calibrate measures the emulated network by itself, in every round as what is
+// measured through it.
+func (r *runner) calibrate(ctx context.Context) error {
+	if r.link == nil {
+		return nil
+	}
+	rtt, err := target.Calibrate(ctx, r.link.Conditions())
+	r.links = append(r.links, rtt)
+	return err
+}
+
+// linkRTT is the round-trip time of the emulated network with what the emulation
+// itself adds, 0 if there is none.
+func (r *runner) linkRTT() time.Duration {
+	if len(r.links) == 0 {
+		return r.rtt
+	}
+	slices.Sort(r.links)
+	return r.links[len(r.links)/2]
 }
 
 // failure notes a failure that the scenario knows of, and gives back any other.

@@ -80,7 +80,7 @@ var (
 	Allocs = Metric{"allocations per op", ui.Count, false, func(s Sample) float64 {
 		return perOp(s, float64(s.Usage.Allocs))
 	}}
-	AllocBytes = Metric{"bytes allocated per op", ui.Bytes, false, func(s Sample) float64 {
+	AllocBytes = Metric{"bytes allocated per op", ui.Memory, false, func(s Sample) float64 {
 		return perOp(s, float64(s.Usage.AllocBytes))
 	}}
 	PeakHeap = Metric{"peak heap", ui.Bytes, false, func(s Sample) float64 {

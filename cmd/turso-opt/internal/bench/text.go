@@ -44,6 +44,9 @@ func (s *Result) network() string {
 	if s.RTT == 0 {
 		return "no emulated network"
 	}
+	if s.LinkRTT == 0 {
+		return "RTT " + ui.Duration(s.RTT)
+	}
 	return fmt.Sprintf("RTT %s (a byte takes %s through the emulated network)", ui.Duration(s.RTT), ui.Duration(s.LinkRTT))
 }
 

@@ -22,13 +22,11 @@ type column struct {
 
 var columns = []column{
 	{"latency p50", false, ui.Seconds, bench.P50.Of, false},
-	{"latency p99", false, ui.Seconds, bench.P99.Of, false},
 	{"time", false, ui.Seconds, func(s bench.Sample) float64 { return s.Elapsed.Seconds() }, true},
 	{"requests", false, ui.Count, whole(bench.Requests), true},
 	{"bytes", false, ui.Bytes, whole(bench.WireBytes), true},
 	{"connections", false, ui.Count, whole(bench.Dials), true},
 	{"allocations", true, ui.Count, whole(bench.Allocs), true},
-	{"allocated", true, ui.Bytes, whole(bench.AllocBytes), true},
 }
 
 // whole is a metric of all operations together.
@@ -46,7 +44,7 @@ func (d *demo) show(w io.Writer, rtt time.Duration, rows []row) error {
 	if _, err := fmt.Fprintf(w, "server:  %s\nnetwork: %s\n\n", d.target, network); err != nil {
 		return err
 	}
-	t := ui.Table{Header: []string{"", ""}, Left: 2}
+	t := ui.Table{Header: []string{""}, Left: 1}
 	for _, c := range columns {
 		t.Header = append(t.Header, c.title)
 	}
@@ -54,21 +52,17 @@ func (d *demo) show(w io.Writer, rtt time.Duration, rows []row) error {
 	for i, r := range rows {
 		values := r.values()
 		add(&totals[i%len(sides)], values)
-		name := r.step
-		if i%len(sides) > 0 {
-			name = ""
+		if i%len(sides) == 0 {
+			t.Add(r.step)
 		}
-		t.Add(cells(name, r.side, values)...)
+		t.Add(cells(r.side, values)...)
 		if i%len(sides) == len(sides)-1 {
 			t.Add(timesLess(rows[i-1].values(), values)...)
 		}
 	}
+	t.Add("all of it")
 	for i, s := range sides {
-		name := "all"
-		if i > 0 {
-			name = ""
-		}
-		t.Add(cells(name, s.name, totals[i])...)
+		t.Add(cells(s.name, totals[i])...)
 	}
 	t.Add(timesLess(totals[0], totals[1])...)
 	if _, err := t.WriteTo(w); err != nil {
@@ -117,14 +111,14 @@ func add(sum *[]float64, values []float64) {
 	}
 }
 
-func cells(name, side string, values []float64) []string {
-	row := []string{name, side}
+func cells(side string, values []float64) []string {
+	row := []string{"  " + side}
 	for i, c := range columns {
 		switch v := values[i]; {
 		case math.IsNaN(v):
 			row = append(row, "-")
 		case c.unit == ui.Count:
-			row = append(row, fmt.Sprintf("%.0f", v))
+			row = append(row, ui.Thousands(int64(v)))
 		default:
 			row = append(row, c.unit.Format(v))
 		}
@@ -134,7 +128,7 @@ func cells(name, side string, values []float64) []string {
 
 // timesLess is the line that says how often the second goes into the first.
 func timesLess(first, second []float64) []string {
-	row := []string{"", "  times less"}
+	row := []string{"  times less"}
 	for i := range columns {
 		cell := ""
 		if q := first[i] / second[i]; !math.IsNaN(q) && !math.IsInf(q, 0) {

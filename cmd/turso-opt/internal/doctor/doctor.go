@@ -86,26 +86,32 @@ func Run(ctx context.Context, o Options, out io.Writer) (healthy bool, err error
 	if err := write(out, "DSN", f); err != nil || f.status == failure {
 		return false, err
 	}
-	healthy, ended := true, ""
-	for _, c := range checks {
-		f := finding{status: skipped, summary: "not looked at, since " + ended + " failed"}
-		if ended == "" {
-			f = p.examine(ctx, c, o.Timeout)
-		}
+	healthy = true
+	for i, c := range checks {
+		f := p.examine(ctx, c, o.Timeout)
 		if ctx.Err() != nil {
 			return false, ctx.Err()
-		}
-		if f.status == failure {
-			healthy = false
-			if f.ends {
-				ended = c.name
-			}
 		}
 		if err := write(out, c.name, f); err != nil {
 			return false, err
 		}
+		if f.status == failure {
+			healthy = false
+			if f.ends && i < len(checks)-1 {
+				return false, write(out, "the rest", notReached(c, checks[i+1:]))
+			}
+		}
 	}
 	return healthy, nil
+}
+
+// notReached says what was not looked at.
+func notReached(after check, rest []check) finding {
+	var names []string
+	for _, c := range rest {
+		names = append(names, c.name)
+	}
+	return finding{status: skipped, summary: "not looked at, since " + after.name + " failed: " + strings.Join(names, ", ")}
 }
 
 func (p *patient) examine(ctx context.Context, c check, limit time.Duration) finding {

@@ -71,7 +71,7 @@ func scaled(v, base float64, names ...string) string {
 func significant(v float64) string {
 	switch abs := math.Abs(v); {
 	case abs >= 1000:
-		return thousands(int64(math.Round(v)))
+		return Thousands(int64(math.Round(v)))
 	case abs >= 100:
 		return strconv.FormatFloat(v, 'f', 0, 64)
 	case abs >= 10:
@@ -82,8 +82,8 @@ func significant(v float64) string {
 	return strconv.FormatFloat(v, 'f', 4, 64)
 }
 
-// thousands writes 12345 as 12,345.
-func thousands(n int64) string {
+// Thousands writes 12345 as 12,345.
+func Thousands(n int64) string {
 	s := strconv.FormatInt(n, 10)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
 		s = s[:i] + "," + s[i:]
