@@ -123,6 +123,14 @@ func (c *conn) settle() {
 	}
 }
 
+// lost reports whether the client is yet to be told that its transaction was
+// taken away.
+func (c *conn) lost() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.taken
+}
+
 // pages is the size of the database; 0 means that nobody has written to it.
 func (c *conn) pages() int64 {
 	stmt, _, err := c.db.Prepare("PRAGMA page_count")

@@ -1,7 +1,6 @@
 package hranatest
 
 import (
-	"context"
 	"net/http"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
@@ -11,17 +10,17 @@ import (
 // cursor answers POST /v3/cursor and its kin. The stream is released before the
 // batch is executed, so its next request may come while the cursor still runs;
 // it shares the connection with it step by step.
-func (s *Server) cursor(w http.ResponseWriter, r *http.Request, body []byte, e endpoint) error {
+func (s *Server) cursor(w http.ResponseWriter, r *http.Request, body []byte, e endpoint, readOnly bool) error {
 	var req hrana.CursorReq
 	if err := hrana.DecodeCursorReq(e.encoding, body, &req); err != nil {
 		return undecodable(e.encoding, err)
 	}
-	ctx := r.Context()
-	st, err := s.streams.acquire(ctx, req.Baton)
+	st, err := s.streams.acquire(r.Context(), req.Baton)
 	if err != nil {
 		return err
 	}
-	p, err := s.program(st, &req.Batch, e.version)
+	c := call{Server: s, ctx: r.Context(), stream: st, version: e.version, readOnly: readOnly}
+	p, err := c.program(&req.Batch)
 	if err != nil {
 		s.streams.drop(st)
 		if refused, ok := err.(*refusal); ok {
@@ -30,16 +29,16 @@ func (s *Server) cursor(w http.ResponseWriter, r *http.Request, body []byte, e e
 		}
 		return err
 	}
-	c := st.conn
-	c.retain()
-	defer c.release()
+	conn := st.conn
+	conn.retain()
+	defer conn.release()
 	out := s.stream(w, r, e)
 	head := hrana.CursorResp{Baton: s.streams.release(st), BaseURL: s.baseURL()}
 	l := cursorListener{out: out, encoding: e.encoding}
 	if l.buf, err = hrana.AppendCursorResp(l.buf, e.encoding, &head); err != nil {
 		return internal(err.Error())
 	}
-	return l.finish(ctx, c.run(ctx, p, &l), s.replicationIndex)
+	return l.finish(c.run(conn, p, &l), s.replicationIndex)
 }
 
 // flushAt is how much of a cursor's answer is collected before it is sent.
@@ -104,7 +103,7 @@ func (l *cursorListener) done(res *exec.Result, refused *refusal) error {
 
 // finish ends the answer. An error that has no place in it breaks it off: the
 // status has been sent long ago.
-func (l *cursorListener) finish(_ context.Context, err error, index func() uint64) error {
+func (l *cursorListener) finish(err error, index func() uint64) error {
 	if refused, ok := err.(*refusal); ok {
 		err = l.send(&hrana.CursorEntry{Type: hrana.CursorError, Err: (*hrana.Error)(refused)})
 	} else if err == nil {

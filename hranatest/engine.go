@@ -1,6 +1,7 @@
 package hranatest
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"path/filepath"
@@ -20,6 +21,7 @@ type engine struct {
 	name     string // what SQLite opens
 	memory   string // the database's name in its VFS; "" for a file
 	maxValue int
+	lifetime context.Context
 	gate     gate
 	// index is the replication index: it counts the transactions that wrote.
 	index      atomic.Uint64
@@ -38,10 +40,11 @@ const maxIdle = 32
 // same file. Connections of this process wait at the gate and never here.
 const foreignBusy = 5 * time.Second
 
-func newEngine(o Options, closing <-chan struct{}) (*engine, error) {
+func newEngine(ctx context.Context, o Options) (*engine, error) {
 	e := &engine{
 		maxValue: o.MaxValue,
-		gate:     gate{limit: o.TxTimeout, closing: closing},
+		lifetime: ctx,
+		gate:     gate{limit: o.TxTimeout, closing: ctx.Done()},
 	}
 	query := url.Values{}
 	u := url.URL{Scheme: "file", OmitHost: true}

@@ -63,9 +63,9 @@ type Options struct {
 	// there, and stays. Empty means a database in memory that ends with the
 	// Server.
 	Path string
-	// Token is what every request must carry as its bearer token. Empty means
-	// that nothing is asked for.
-	Token string
+	// Token is what every request must carry as its bearer token, and ReadToken
+	// another one that may only read. If both are empty nothing is asked for.
+	Token, ReadToken string
 	// Prefix stands before every path, such as "/dev/my-db", as it does where
 	// namespaces are routed by path.
 	Prefix string

@@ -60,6 +60,8 @@ type command struct {
 	sql  string
 	kind sqltext.Kind
 	sets bool // a PRAGMA that may set something
+	// writes: a token that may only read is not enough.
+	writes bool
 }
 
 // read is what sqld makes of a text. If check is false, it may be that the one

@@ -7,28 +7,18 @@ import (
 )
 
 // pipeline answers POST /v2/pipeline and its kin.
-func (s *Server) pipeline(w http.ResponseWriter, r *http.Request, body []byte, e endpoint) error {
+func (s *Server) pipeline(w http.ResponseWriter, r *http.Request, body []byte, e endpoint, readOnly bool) error {
 	var req hrana.PipelineReq
 	if err := hrana.DecodePipelineReq(e.encoding, body, &req); err != nil {
 		return undecodable(e.encoding, err)
 	}
-	ctx := r.Context()
-	st, err := s.streams.acquire(ctx, req.Baton)
+	st, err := s.streams.acquire(r.Context(), req.Baton)
 	if err != nil {
 		return err
 	}
-	resp := hrana.PipelineResp{BaseURL: s.baseURL(), Results: make([]hrana.StreamResult, 0, len(req.Requests))}
-	for i := range req.Requests {
-		if err = s.opts.Profile.admits(&req.Requests[i]); err != nil {
-			break
-		}
-		var res hrana.StreamResult
-		if res, err = s.serve(ctx, st, &req.Requests[i], e.version); err != nil {
-			break
-		}
-		resp.Results = append(resp.Results, res)
-	}
-	if err != nil {
+	c := call{Server: s, ctx: r.Context(), stream: st, version: e.version, readOnly: readOnly}
+	resp := hrana.PipelineResp{BaseURL: s.baseURL()}
+	if resp.Results, err = c.serveAll(req.Requests); err != nil {
 		s.streams.drop(st)
 		return err
 	}
@@ -42,4 +32,25 @@ func (s *Server) pipeline(w http.ResponseWriter, r *http.Request, body []byte, e
 	}
 	s.write(w, r, http.StatusOK, contentTypeOf(e.encoding), out)
 	return nil
+}
+
+// serveAll answers the requests of a pipeline. One that is not executed as it
+// was asked for does not stop those after it, but an error does.
+func (c *call) serveAll(requests []hrana.StreamReq) ([]hrana.StreamResult, error) {
+	results := make([]hrana.StreamResult, 0, len(requests))
+	for i := range requests {
+		if err := c.opts.Profile.admits(&requests[i]); err != nil {
+			return nil, err
+		}
+		res, err := c.serve(&requests[i])
+		if err != nil {
+			return nil, err
+		}
+		if c.ctx.Err() != nil {
+			// Nobody is there to be answered, and nothing more is begun.
+			return nil, internal(c.ctx.Err().Error())
+		}
+		results = append(results, res)
+	}
+	return results, nil
 }

@@ -5,13 +5,14 @@ import (
 	"strings"
 )
 
-// The PRAGMAs that sqld serves in any form, and those that it serves without a
-// value only. All others it refuses.
+// The PRAGMAs that sqld serves in any form to whoever may read, those for which
+// it wants the right to write, and those of these that it serves only without a
+// value. All others it refuses.
 var (
-	anyPragma = words(`table_list index_list table_info table_xinfo index_info index_xinfo pragma_list compile_options
-		database_list function_list module_list encoding defer_foreign_keys foreign_keys foreign_key_list
-		foreign_key_check collation_list data_version freelist_count integrity_check legacy_file_format
-		page_count quick_check stats user_version`)
+	readPragma = words(`table_list index_list table_info table_xinfo index_info index_xinfo pragma_list
+		compile_options database_list function_list module_list encoding`)
+	anyPragma = words(`defer_foreign_keys foreign_keys foreign_key_list foreign_key_check collation_list
+		data_version freelist_count integrity_check legacy_file_format page_count quick_check stats user_version`)
 	barePragma = words(`analysis_limit application_id auto_vacuum automatic_index busy_timeout cache_size
 		cache_spill cell_size_check checkpoint_fullfsync fullfsync hard_heap_limit journal_mode
 		journal_size_limit legacy_alter_table locking_mode max_page_count mmap_size page_size query_only

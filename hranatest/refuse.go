@@ -1,7 +1,6 @@
 package hranatest
 
 import (
-	"net/http"
 	"regexp"
 
 	"github.com/turso-opt/turso-opt/internal/sqltext"
@@ -16,7 +15,7 @@ var (
 // sort makes a command of a statement whose syntax is right. It is an error if
 // sqld does not let it pass; whole is the text that the statement is from.
 func sort(stmt *sqltext.Stmt, text, whole string) (command, error) {
-	c := command{sql: text, kind: stmt.Kind}
+	c := command{sql: text, kind: stmt.Kind, writes: writes(stmt.Kind)}
 	unsupported := false
 	switch stmt.Kind {
 	case sqltext.Vacuum, sqltext.Analyze:
@@ -25,8 +24,8 @@ func sort(stmt *sqltext.Stmt, text, whole string) (command, error) {
 		unsupported = temporary.MatchString(stmt.SQL)
 	case sqltext.Pragma:
 		name, bare := pragma(stmt.SQL)
-		unsupported = !anyPragma[name] && !(bare && barePragma[name])
-		c.sets = !stmt.ReadOnly
+		unsupported = !readPragma[name] && !anyPragma[name] && !(bare && barePragma[name])
+		c.sets, c.writes = !stmt.ReadOnly, !readPragma[name]
 		if fixed, ok := fixedPragma[name]; ok && bare {
 			c.sql = fixed
 		}
@@ -37,8 +36,7 @@ func sort(stmt *sqltext.Stmt, text, whole string) (command, error) {
 		}
 	case sqltext.Attach:
 		if m := attach.FindStringSubmatch(stmt.SQL); m != nil {
-			return c, &failure{status: http.StatusForbidden, json: true,
-				message: "Authorization forbidden: Namespace `" + m[1] + "` doesn't allow attach"}
+			return c, forbidden("Namespace `" + m[1] + "` doesn't allow attach")
 		}
 		unsupported = true
 	}
@@ -46,4 +44,15 @@ func sort(stmt *sqltext.Stmt, text, whole string) (command, error) {
 		return c, parseRefusal("unsupported statement: " + whole)
 	}
 	return c, nil
+}
+
+// writes reports whether sqld wants the right to write for a statement of the
+// kind, whatever it does; PRAGMAs are another matter.
+func writes(k sqltext.Kind) bool {
+	switch k {
+	case sqltext.Select, sqltext.Values, sqltext.Explain, sqltext.Begin, sqltext.Commit, sqltext.Rollback,
+		sqltext.Savepoint, sqltext.Release, sqltext.RollbackTo, sqltext.Detach:
+		return false
+	}
+	return true
 }

@@ -14,20 +14,30 @@ const (
 	maxStoredSize = 5000
 )
 
+// A call is one HTTP request, and the stream that it has acquired.
+type call struct {
+	*Server
+	ctx      context.Context
+	stream   *stream
+	version  int
+	readOnly bool // by its token
+}
+
 // serve answers one request of a pipeline. Its error ends the pipeline.
-func (s *Server) serve(ctx context.Context, st *stream, req *hrana.StreamReq, version int) (hrana.StreamResult, error) {
+func (c *call) serve(req *hrana.StreamReq) (hrana.StreamResult, error) {
 	res := hrana.StreamResult{Type: req.Type}
-	err := s.try(ctx, st, req, version, &res)
+	err := c.try(req, &res)
 	if r, ok := err.(*refusal); ok {
 		return hrana.StreamResult{Type: req.Type, Err: (*hrana.Error)(r)}, nil
 	}
 	return res, err
 }
 
-func (s *Server) try(ctx context.Context, st *stream, req *hrana.StreamReq, version int, res *hrana.StreamResult) error {
+func (c *call) try(req *hrana.StreamReq, res *hrana.StreamResult) error {
+	st := c.stream
 	switch req.Type {
 	case hrana.Close:
-		s.streams.closeConn(st)
+		c.streams.closeConn(st)
 		return nil
 	case hrana.StoreSQL:
 		return st.store(req.SQLID, req.SQL)
@@ -35,36 +45,37 @@ func (s *Server) try(ctx context.Context, st *stream, req *hrana.StreamReq, vers
 		delete(st.sqls, req.SQLID)
 		return nil
 	case hrana.GetAutocommit:
-		if version < 3 {
+		if c.version < 3 {
 			return misuse("The `get_autocommit` request is only supported in protocol version hrana3 and higher")
 		}
 	case hrana.Execute, hrana.BatchRequest, hrana.Sequence, hrana.Describe:
 	default:
 		return misuse("StreamRequest type not recognized")
 	}
-	c := st.conn
-	if c == nil {
+	conn := st.conn
+	if conn == nil {
 		return errStreamClosed
 	}
 	switch req.Type {
 	case hrana.GetAutocommit:
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		res.IsAutocommit = c.db.GetAutocommit()
+		conn.mu.Lock()
+		defer conn.mu.Unlock()
+		res.IsAutocommit = conn.db.GetAutocommit()
 		return nil
 	case hrana.Execute:
-		q, err := s.query(st, &req.Stmt, false)
+		// The text is looked at before the transaction is found to be gone.
+		q, err := c.query(&req.Stmt, conn.lost())
 		if err != nil {
 			return err
 		}
-		res.Stmt, err = s.execute(ctx, c, q)
+		res.Stmt, err = c.execute(q)
 		return err
 	case hrana.BatchRequest:
-		p, err := s.program(st, &req.Batch, version)
+		p, err := c.program(&req.Batch)
 		if err != nil {
 			return err
 		}
-		res.Batch, err = s.batch(ctx, c, p)
+		res.Batch, err = c.batch(p)
 		return err
 	}
 	sql, err := st.text(req.SQL, req.SQLID, req.HasSQLID)
@@ -72,9 +83,9 @@ func (s *Server) try(ctx context.Context, st *stream, req *hrana.StreamReq, vers
 		return err
 	}
 	if req.Type == hrana.Sequence {
-		return s.sequence(ctx, c, sql)
+		return c.sequence(sql)
 	}
-	res.Describe, err = c.describe(sql)
+	res.Describe, err = conn.describe(sql)
 	return err
 }
 
@@ -119,12 +130,12 @@ func kilobytes(n int) string {
 
 // query reads a statement. If strict, a text that is not SQL is an error now and
 // not when it is executed.
-func (s *Server) query(st *stream, stmt *hrana.Stmt, strict bool) (*query, error) {
-	sql, err := st.text(stmt.SQL, stmt.SQLID, stmt.HasSQLID)
+func (c *call) query(stmt *hrana.Stmt, strict bool) (*query, error) {
+	sql, err := c.stream.text(stmt.SQL, stmt.SQLID, stmt.HasSQLID)
 	if err != nil {
 		return nil, err
 	}
-	text := s.parser.read(sql, strict)
+	text := c.parser.read(sql, strict)
 	if len(text.commands) == 0 {
 		if text.err != nil {
 			return nil, text.err
@@ -139,23 +150,23 @@ func (s *Server) query(st *stream, stmt *hrana.Stmt, strict bool) (*query, error
 		return nil, errBothArgs
 	}
 	return &query{
-		sql: first.sql, kind: first.kind, sets: first.sets,
-		args: stmt.Args, named: stmt.Named,
-		wantRows: stmt.WantRows || !s.opts.Profile.honoursWantRows(),
+		command: *first,
+		args:    stmt.Args, named: stmt.Named,
+		wantRows: stmt.WantRows || !c.opts.Profile.honoursWantRows(),
 	}, nil
 }
 
 // program reads a batch.
-func (s *Server) program(st *stream, b *hrana.Batch, version int) (*program, error) {
+func (c *call) program(b *hrana.Batch) (*program, error) {
 	p := &program{steps: make([]step, len(b.Steps))}
 	for i := range b.Steps {
-		q, err := s.query(st, &b.Steps[i].Stmt, true)
+		q, err := c.query(&b.Steps[i].Stmt, true)
 		if err != nil {
 			return nil, err
 		}
 		p.steps[i] = step{cond: b.Steps[i].Cond, query: *q}
 		if p.steps[i].cond != nil {
-			if err := checkCond(p.steps[i].cond, i, version); err != nil {
+			if err := checkCond(p.steps[i].cond, i, c.version); err != nil {
 				return nil, err
 			}
 		}
@@ -163,44 +174,55 @@ func (s *Server) program(st *stream, b *hrana.Batch, version int) (*program, err
 	return p, nil
 }
 
-func (s *Server) execute(ctx context.Context, c *conn, q *query) (*exec.Result, error) {
-	l := collector{limit: s.opts.MaxResponse}
+// run executes a program, if the token is good enough for all of its steps.
+func (c *call) run(conn *conn, p *program, l listener) error {
+	if c.readOnly {
+		for i := range p.steps {
+			if p.steps[i].query.writes {
+				return errReadOnlyToken
+			}
+		}
+	}
+	return conn.run(c.ctx, p, l)
+}
+
+func (c *call) execute(q *query) (*exec.Result, error) {
+	l := collector{limit: c.opts.MaxResponse}
 	p := program{steps: []step{{query: *q}}}
-	if err := c.run(ctx, &p, &l); err != nil {
+	if err := c.run(c.stream.conn, &p, &l); err != nil {
 		return nil, err
 	}
 	if r := l.errors[0]; r != nil {
 		return nil, (*refusal)(r)
 	}
-	l.results[0].ReplicationIndex = s.replicationIndex()
+	l.results[0].ReplicationIndex = c.replicationIndex()
 	return l.results[0], nil
 }
 
-func (s *Server) batch(ctx context.Context, c *conn, p *program) (*hrana.BatchResult, error) {
-	l := collector{limit: s.opts.MaxResponse}
-	if err := c.run(ctx, p, &l); err != nil {
+func (c *call) batch(p *program) (*hrana.BatchResult, error) {
+	l := collector{limit: c.opts.MaxResponse}
+	if err := c.run(c.stream.conn, p, &l); err != nil {
 		return nil, err
 	}
-	return &hrana.BatchResult{Steps: l.results, Errors: l.errors, ReplicationIndex: s.replicationIndex()}, nil
+	return &hrana.BatchResult{Steps: l.results, Errors: l.errors, ReplicationIndex: c.replicationIndex()}, nil
 }
 
 // sequence runs the statements of a script until the first error. It is a batch
 // whose steps need each the one before.
-func (s *Server) sequence(ctx context.Context, c *conn, sql string) error {
-	text := s.parser.read(sql, true)
+func (c *call) sequence(sql string) error {
+	text := c.parser.read(sql, true)
 	if text.err != nil {
 		return text.err
 	}
 	p := program{steps: make([]step, len(text.commands))}
 	for i := range text.commands {
-		cmd := &text.commands[i]
-		p.steps[i].query = query{sql: cmd.sql, kind: cmd.kind, sets: cmd.sets}
+		p.steps[i].query = query{command: text.commands[i]}
 		if i > 0 {
 			p.steps[i].cond = &hrana.Cond{Type: hrana.CondOK, Step: uint32(i - 1)}
 		}
 	}
 	var l collector
-	if err := c.run(ctx, &p, &l); err != nil {
+	if err := c.run(c.stream.conn, &p, &l); err != nil {
 		return err
 	}
 	for _, r := range l.errors {

@@ -107,12 +107,12 @@ func (s *Server) endpoint(w http.ResponseWriter, r *http.Request, body []byte, e
 
 // answer executes a request to an endpoint.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, body []byte, e endpoint) {
-	err := s.authorize(r)
+	readOnly, err := s.authorize(r)
 	if err == nil {
 		if e.cursor {
-			err = s.cursor(w, r, body, e)
+			err = s.cursor(w, r, body, e, readOnly)
 		} else {
-			err = s.pipeline(w, r, body, e)
+			err = s.pipeline(w, r, body, e, readOnly)
 		}
 	}
 	if err != nil {

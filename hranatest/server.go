@@ -91,7 +91,7 @@ func (s *Server) open(ctx context.Context) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hranatest: %w", err)
 	}
-	if s.engine, err = newEngine(s.opts, ctx.Done()); err != nil {
+	if s.engine, err = newEngine(ctx, s.opts); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
 	if s.parser, err = newParser(); err != nil {

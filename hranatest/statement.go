@@ -18,21 +18,19 @@ func itoa(n int) string { return strconv.Itoa(n) }
 // A query is a statement that is ready to be executed: parsed, with arguments
 // that are of one sort.
 type query struct {
-	sql   string
-	kind  sqltext.Kind
-	sets  bool // a PRAGMA that is not known to read only
+	command
 	args  []exec.Value
 	named []hrana.NamedArg
 	// wantRows is false if the rows are not to be sent.
 	wantRows bool
 }
 
-// inserts and changes tell what a result says about rows.
+// inserts and updates tell what a result says about rows.
 func (q *query) inserts() bool {
 	return q.kind == sqltext.Insert || q.kind == sqltext.Replace
 }
 
-func (q *query) changes() bool {
+func (q *query) updates() bool {
 	return q.inserts() || q.kind == sqltext.Update || q.kind == sqltext.Delete
 }
 
@@ -49,13 +47,7 @@ type sink interface {
 func (c *conn) execute(ctx context.Context, q *query, s sink) (*exec.Result, error) {
 	c.engine.statements.Add(1)
 	start := time.Now()
-	// SQLite checks the context before it does anything; a statement whose
-	// client is gone before it begins is run to its end, as sqld does.
-	if ctx.Err() == nil {
-		c.db.SetInterrupt(ctx)
-	} else {
-		c.db.SetInterrupt(context.Background())
-	}
+	c.interruptBy(ctx)
 	stmt, _, err := c.db.Prepare(q.sql)
 	if err != nil {
 		if bad := syntaxErrorOf(err, q.sql); bad != nil {
@@ -80,10 +72,8 @@ func (c *conn) execute(ctx context.Context, q *query, s sink) (*exec.Result, err
 		if !c.engine.gate.enter(c) {
 			return nil, errServerClosed
 		}
-		if ctx.Err() != nil {
-			// It has waited for its turn longer than its client.
-			c.db.SetInterrupt(context.Background())
-		}
+		// It may have waited for its turn longer than its client.
+		c.interruptBy(ctx)
 	}
 	rows := 0
 	for stmt.Step() {
@@ -107,7 +97,7 @@ func (c *conn) execute(ctx context.Context, q *query, s sink) (*exec.Result, err
 		RowsWritten: uint64(c.db.TotalChanges() - total),
 		ServerTime:  time.Since(start),
 	}
-	if q.changes() {
+	if q.updates() {
 		res.RowsAffected = c.db.Changes()
 		res.RowsRead = max(res.RowsRead, res.RowsWritten)
 	}
@@ -118,6 +108,16 @@ func (c *conn) execute(ctx context.Context, q *query, s sink) (*exec.Result, err
 		c.set = true
 	}
 	return res, nil
+}
+
+// interruptBy has the statement broken off when ctx ends. If it has ended
+// before, the statement is run all the same, as sqld does: a client that goes
+// away stops what is running, and what was to come after it may still run.
+func (c *conn) interruptBy(ctx context.Context) {
+	if ctx.Err() != nil {
+		ctx = c.engine.lifetime
+	}
+	c.db.SetInterrupt(ctx)
 }
 
 func columns(stmt *sqlite3.Stmt) []exec.Column {
