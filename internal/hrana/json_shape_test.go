@@ -243,3 +243,16 @@ func TestJSONReadsAsTheStandardLibrary(t *testing.T) {
 		}
 	})
 }
+
+// The shape that servers write is read the fast way.
+func TestJSONReadsUsualValuesAtOnce(t *testing.T) {
+	for _, text := range []string{
+		`{"type":"null"}`, `{"type":"integer","value":"-1"}`, `{"type":"float","value":1.5}`, `{"type":"float","value":null}`,
+		`{"type":"text","value":"a\n"}`, `{"type":"blob","base64":"AA"}`,
+	} {
+		r := jsonReader{data: []byte(text)}
+		if _, ok := r.compactValue(); !ok || r.end() != nil {
+			t.Errorf("%s is read slowly", text)
+		}
+	}
+}
