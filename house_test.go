@@ -24,13 +24,16 @@ const house = "github.com/turso-opt/turso-opt"
 // is not built: whoever adds one decides here where it stands.
 var arrows = map[string][]string{
 	".": {
-		"internal/exec", "internal/hrana", "internal/hranahttp", "internal/sqltext", "internal/stream",
+		"internal/exec", "internal/hrana", "internal/hranahttp", "internal/lane", "internal/sqltext", "internal/stream",
 	},
 	"internal/exec":      {},
 	"internal/sqltext":   {"internal/exec"},
 	"internal/hrana":     {"internal/exec"},
-	"internal/hranahttp": {"internal/hrana", "internal/exec"},
+	"internal/hranahttp": {"internal/hrana", "internal/http1", "internal/exec"},
+	"internal/http1":     {},
 	"internal/stream":    {"internal/hranahttp", "internal/hrana", "internal/exec", "internal/sqltext"},
+	"internal/limit":     {},
+	"internal/lane":      {"internal/limit", "internal/stream", "internal/exec"},
 	"hranatest":          {"internal/hrana", "internal/exec", "internal/sqltext"},
 	// What follows serves tests and benchmarks and stands aside.
 	"internal/netem":   {},

@@ -1,0 +1,117 @@
+package http1
+
+import (
+	"bufio"
+	"net"
+	"time"
+)
+
+const (
+	readBuffer = 8 << 10
+	// keepWrite bounds the memory that a connection keeps for what it writes;
+	// longer bodies are written from where they are.
+	keepWrite = 32 << 10
+	// trust is for how long a connection that cannot be looked at is used without
+	// asking; blink is how long asking takes.
+	trust = time.Second
+	blink = time.Millisecond
+	// lastWords is how long a server may take to say why it has hung up in the
+	// middle of a request.
+	lastWords = 500 * time.Millisecond
+)
+
+var errBufferFull = bufio.ErrBufferFull
+
+// past is a deadline that lets nothing wait.
+var past = time.Unix(1, 0)
+
+// A conn is one connection. Whoever has got it from the pool owns it alone.
+type conn struct {
+	pool *Pool
+	to   *Target
+	nc   net.Conn // the socket, or TLS on it
+	sock *Socket
+	br   *bufio.Reader
+	head []byte // of the answer under way
+	out  []byte
+	cut  func()    // closes the socket, whoever is using it
+	used bool      // has carried a request before
+	idle time.Time // since when nobody uses it
+}
+
+func newConn(p *Pool, to *Target, nc net.Conn, sock *Socket) *conn {
+	c := &conn{pool: p, to: to, nc: nc, sock: sock, br: bufio.NewReaderSize(nc, readBuffer)}
+	c.cut = func() { c.sock.Close() }
+	return c
+}
+
+// usable tells whether an idle connection is still what it was.
+func (c *conn) usable() bool {
+	for range 16 {
+		switch s := c.sock.look(); {
+		case s == quiet:
+			return true
+		case s == dead, s == arrived && !c.to.TLS:
+			// Nothing may arrive that nobody has asked for.
+			return false
+		case s == unseen:
+			return time.Since(c.idle) < trust || c.ask(time.Now().Add(blink))
+		}
+		// Over TLS it may be a session ticket, which is read on the way to data
+		// that are not there, or the notice that the server closes.
+		if !c.ask(past) {
+			return false
+		}
+	}
+	return false
+}
+
+// ask reads from a connection on which nothing should come, until a deadline. It
+// reports whether nothing came.
+func (c *conn) ask(deadline time.Time) bool {
+	if c.nc.SetReadDeadline(deadline) != nil {
+		return false
+	}
+	_, err := c.br.Peek(1)
+	timeout, ok := err.(net.Error)
+	return ok && timeout.Timeout() && c.nc.SetReadDeadline(time.Time{}) == nil
+}
+
+// write sends a request. An error means that its last bytes have not left, so
+// that no server can have it in full.
+func (c *conn) write(req *Request) error {
+	out := append(c.out[:0], req.Head...)
+	if req.Body != nil {
+		out = appendLength(out, len(req.Body))
+	}
+	out = append(out, "\r\n"...)
+	rest := req.Body
+	if n := keepWrite - len(out); n > 0 {
+		n = min(n, len(rest))
+		out, rest = append(out, rest[:n]...), rest[n:]
+	}
+	c.out = out
+	if _, err := c.nc.Write(out); err != nil {
+		return err
+	}
+	if len(rest) > 0 {
+		if _, err := c.nc.Write(rest); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lastWords reads the answer of a server that has hung up before it had the
+// whole request, if it sent one: 413 is of more use than a broken pipe.
+func (c *conn) lastWords() (*Response, bool) {
+	if c.nc.SetReadDeadline(time.Now().Add(lastWords)) != nil {
+		return nil, false
+	}
+	r := &Response{conn: c}
+	if r.readHead() != nil || r.Status < 400 {
+		return nil, false
+	}
+	r.keep = false
+	return r, true
+}

@@ -1,0 +1,222 @@
+package http1
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// maxIdle is how many idle connections are kept for one target. net/http's
+	// default of two makes a program with 32 goroutines dial for every query.
+	maxIdle = 256
+	// IdleTimeout is how long an idle connection is kept.
+	IdleTimeout = 90 * time.Second
+)
+
+// A Target is where connections go. It must not be copied.
+type Target struct {
+	Addr string // host:port
+	TLS  bool
+
+	// Guarded by the Pool's lock.
+	idle    []*conn // the last used at the end
+	waiting []*waiter
+}
+
+// A Dialer opens a connection to t: the connection that HTTP is spoken on, and
+// the socket below it. ctx ends when the Pool is closed.
+type Dialer func(ctx context.Context, t *Target) (net.Conn, *Socket, error)
+
+// A Pool keeps the connections to any number of targets. It owns no goroutine
+// but those that dial.
+type Pool struct {
+	dial   Dialer
+	life   context.Context
+	dialed sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool
+	held   map[*Target]struct{} // those with idle connections
+	sweep  *time.Timer          // runs while there are any
+}
+
+// ErrClosed is what requests fail with after Close.
+var ErrClosed = errors.New("the connection pool is closed")
+
+// NewPool returns a Pool; life must end before Close is called.
+func NewPool(life context.Context, dial Dialer) *Pool {
+	return &Pool{dial: dial, life: life, held: map[*Target]struct{}{}}
+}
+
+// A waiter is somebody who needs a connection: one that is being dialled, or one
+// that becomes free meanwhile.
+type waiter struct {
+	to    *Target
+	ready chan struct{} // closed when conn or err is there
+	conn  *conn
+	err   error
+}
+
+// get returns a connection to t that nobody else uses.
+func (p *Pool) get(ctx context.Context, t *Target) (*conn, error) {
+	for {
+		p.mu.Lock()
+		if p.closed {
+			p.mu.Unlock()
+			return nil, ErrClosed
+		}
+		n := len(t.idle)
+		if n == 0 {
+			w := &waiter{to: t, ready: make(chan struct{})}
+			t.waiting = append(t.waiting, w)
+			p.dialed.Add(1)
+			p.mu.Unlock()
+			go p.dialFor(w)
+			return p.wait(ctx, w)
+		}
+		c := t.idle[n-1]
+		t.idle[n-1] = nil
+		t.idle = t.idle[:n-1]
+		p.mu.Unlock()
+		if c.usable() {
+			return c, nil
+		}
+		c.sock.Close()
+	}
+}
+
+func (p *Pool) wait(ctx context.Context, w *waiter) (*conn, error) {
+	select {
+	case <-w.ready:
+		return w.conn, w.err
+	case <-ctx.Done():
+	}
+	if !p.answer(w, nil, ctx.Err()) && w.conn != nil {
+		p.put(w.conn)
+	}
+	return nil, ctx.Err()
+}
+
+// answer gives a waiter what it gets, unless it has been given something
+// already.
+func (p *Pool) answer(w *waiter, c *conn, err error) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.answerLocked(w, c, err)
+}
+
+func (p *Pool) answerLocked(w *waiter, c *conn, err error) bool {
+	i := slices.Index(w.to.waiting, w)
+	if i < 0 {
+		return false
+	}
+	w.to.waiting = slices.Delete(w.to.waiting, i, i+1)
+	w.conn, w.err = c, err
+	close(w.ready)
+	return true
+}
+
+// dialFor dials, whoever will have the connection in the end: a caller with
+// little time leaves behind what the next one finds.
+func (p *Pool) dialFor(w *waiter) {
+	defer p.dialed.Done()
+	nc, sock, err := p.dial(p.life, w.to)
+	if err != nil {
+		p.answer(w, nil, err)
+		return
+	}
+	if c := newConn(p, w.to, nc, sock); !p.answer(w, c, nil) {
+		p.put(c)
+	}
+}
+
+// Add gives the Pool a connection to t that somebody else has dialled.
+func (p *Pool) Add(t *Target, nc net.Conn, sock *Socket) { p.put(newConn(p, t, nc, sock)) }
+
+// put makes a connection free: for whoever waits longest, or for later.
+func (p *Pool) put(c *conn) {
+	if !p.take(c) {
+		c.nc.Close()
+	}
+}
+
+func (p *Pool) take(c *conn) bool {
+	t := c.to
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.closed:
+		return false
+	case len(t.waiting) > 0:
+		return p.answerLocked(t.waiting[0], c, nil)
+	case len(t.idle) >= maxIdle:
+		return false
+	}
+	c.idle = time.Now()
+	t.idle = append(t.idle, c)
+	p.held[t] = struct{}{}
+	if p.sweep == nil {
+		p.sweep = time.AfterFunc(IdleTimeout, p.expire)
+	}
+	return true
+}
+
+// expire closes the connections that have been idle for too long, and comes back
+// while there are others.
+func (p *Pool) expire() {
+	now, next := time.Now(), time.Duration(-1)
+	var old []*conn
+	p.mu.Lock()
+	for t := range p.held {
+		n := 0
+		for n < len(t.idle) && now.Sub(t.idle[n].idle) >= IdleTimeout {
+			n++
+		}
+		old = append(old, t.idle[:n]...)
+		t.idle = slices.Delete(t.idle, 0, n)
+		if len(t.idle) == 0 {
+			delete(p.held, t)
+			continue
+		}
+		if left := IdleTimeout - now.Sub(t.idle[0].idle); next < 0 || left < next {
+			next = left
+		}
+	}
+	p.sweep = nil
+	if next >= 0 {
+		p.sweep = time.AfterFunc(next, p.expire)
+	}
+	p.mu.Unlock()
+	closeAll(old)
+}
+
+// closeAll closes connections that nobody uses, with TLS's own farewell.
+func closeAll(conns []*conn) {
+	for _, c := range conns {
+		c.nc.Close()
+	}
+}
+
+// Close closes the idle connections and waits for those who dial. Connections
+// in use are closed when they become free.
+func (p *Pool) Close() {
+	var idle []*conn
+	p.mu.Lock()
+	p.closed = true
+	if p.sweep != nil {
+		p.sweep.Stop()
+		p.sweep = nil
+	}
+	for t := range p.held {
+		idle = append(idle, t.idle...)
+		t.idle = nil
+	}
+	clear(p.held)
+	p.mu.Unlock()
+	closeAll(idle)
+	p.dialed.Wait()
+}
