@@ -2,102 +2,161 @@ package hranahttp
 
 import (
 	"context"
-	"encoding/base64"
-	"maps"
+	"errors"
 	"net/http"
+	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
 	"github.com/turso-opt/turso-opt/internal/hrana"
 )
 
-// auth holds the token in use as the complete headers that carry it. The header
-// maps are shared by all requests and never written: http.Transport only reads
-// them.
+// auth holds the token in use.
 type auth struct {
+	current atomic.Pointer[credentials] // nil until a token has been fetched
 	mu      sync.Mutex
-	fetched bool
+	fetch   *tokenFetch // under way; nil if none is
+}
+
+// credentials are a token as the complete headers that carry it, one for each
+// encoding. They are shared by all requests and never written.
+type credentials struct {
 	token   string
-	gen     uint64 // counts the tokens fetched
 	headers [2]http.Header
 }
 
-type credentials struct {
-	header http.Header
-	gen    uint64
+// A tokenFetch is one call of the token source, whoever waits for it.
+type tokenFetch struct {
+	done    chan struct{}
+	cancel  context.CancelFunc
+	waiting int // guarded by auth.mu
+	err     *exec.Error
 }
 
-// credentials returns the headers for a request, fetching the token if none has
-// been fetched yet.
-func (c *Client) credentials(ctx context.Context, enc hrana.Encoding) (credentials, error) {
-	a := &c.auth
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if !a.fetched {
-		if err := c.fetchToken(ctx); err != nil {
-			return credentials{}, err
-		}
+// credentials returns those to use, fetching the token if none has been fetched
+// yet.
+func (c *Client) credentials(ctx context.Context) (*credentials, *exec.Error) {
+	if cred := c.auth.current.Load(); cred != nil {
+		return cred, nil
 	}
-	return credentials{a.headers[enc], a.gen}, nil
+	return c.newerThan(ctx, nil)
 }
 
-// refresh fetches the token again after the server has refused generation gen.
-// It reports whether there is another token to try.
-func (c *Client) refresh(ctx context.Context, gen uint64) bool {
+// renew fetches the token again after the server has refused old. It returns
+// nil if there is no other to try.
+func (c *Client) renew(ctx context.Context, old *credentials) *credentials {
 	if c.cfg.Token == nil {
-		return false
+		return nil
 	}
+	cred, err := c.newerThan(ctx, old)
+	if err != nil {
+		if ctx.Err() == nil {
+			c.log.Warn("turso-opt: fetching a new token failed after a 401")
+		}
+		return nil
+	}
+	if cred == old {
+		return nil
+	}
+	return cred
+}
+
+// newerThan returns the credentials that have taken old's place. All who need
+// some wait for one call of the source, each no longer than its own context
+// allows; when nobody waits any more, the call is cancelled.
+func (c *Client) newerThan(ctx context.Context, old *credentials) (*credentials, *exec.Error) {
+	a := &c.auth
+	a.mu.Lock()
+	if cred := a.current.Load(); cred != old {
+		a.mu.Unlock()
+		return cred, nil // somebody else has been faster
+	}
+	f := a.fetch
+	if f == nil {
+		run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		stop := context.AfterFunc(c.life, cancel)
+		f = &tokenFetch{done: make(chan struct{}), cancel: func() { stop(); cancel() }}
+		a.fetch = f
+		go c.fetchToken(run, f, old)
+	}
+	f.waiting++
+	a.mu.Unlock()
+	var gone *exec.Error
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+		gone = contextError(ctx, false)
+	case <-c.life.Done():
+		gone = closedError(false)
+	}
+	a.mu.Lock()
+	if f.waiting--; f.waiting == 0 {
+		f.cancel()
+		if a.fetch == f {
+			a.fetch = nil // whoever comes now does not share its cancellation
+		}
+	}
+	a.mu.Unlock()
+	switch {
+	case gone != nil:
+		return nil, gone
+	case f.err != nil:
+		return nil, f.err
+	}
+	return a.current.Load(), nil
+}
+
+func (c *Client) fetchToken(ctx context.Context, f *tokenFetch, old *credentials) {
+	token, err := c.cfg.Token(ctx)
+	token = strings.TrimSpace(token) // files end with a line feed
 	a := &c.auth
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.gen != gen {
-		return true // somebody else has been faster
+	defer close(f.done)
+	if a.fetch == f {
+		a.fetch = nil
 	}
-	old := a.token
-	if err := c.fetchToken(ctx); err != nil {
-		c.log.Warn("turso-opt: fetching a new token failed after a 401")
-		return false
+	if old != nil {
+		c.counters.tokens.Add(1)
 	}
-	c.counters.tokens.Add(1)
-	return a.token != old
+	switch {
+	case err != nil:
+		f.err = &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Err: &tokenError{err}}
+	case !validValue(token):
+		f.err = &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Err: &tokenError{errControl}}
+	case a.current.Load() != old:
+	case old == nil || token != old.token:
+		a.current.Store(c.newCredentials(token))
+	}
 }
 
-// fetchToken is called with a.mu held: callers that need a token wait for the
-// one who fetches it instead of asking for their own.
-func (c *Client) fetchToken(ctx context.Context) error {
-	a := &c.auth
-	token := ""
-	if c.cfg.Token != nil {
-		var err error
-		if token, err = c.cfg.Token(ctx); err != nil {
-			// The source's error may quote what it read; only its cause is kept.
-			return &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Message: "the token source failed", Err: err}
-		}
+var errControl = errors.New("the token contains a control character")
+
+// A tokenError is the token source's. Its text may quote what the source has
+// read, so it is not shown; whoever wants it unwraps it.
+type tokenError struct{ cause error }
+
+func (e *tokenError) Error() string {
+	if e.cause == errControl {
+		return e.cause.Error()
 	}
-	a.fetched, a.token = true, token
-	a.gen++
-	for enc := range a.headers {
-		h := maps.Clone(c.cfg.Header)
-		if h == nil {
-			h = http.Header{}
+	return "the token source failed"
+}
+func (e *tokenError) Unwrap() error { return e.cause }
+
+func (c *Client) newCredentials(token string) *credentials {
+	cred := &credentials{token: token}
+	for enc := range cred.headers {
+		h := make(http.Header, len(c.fixed)+2)
+		for name, values := range c.fixed {
+			h[name] = values
 		}
-		contentType := "application/json"
-		if hrana.Encoding(enc) == hrana.Protobuf {
-			contentType = "application/x-protobuf"
-		}
-		h["Content-Type"] = []string{contentType}
-		h["User-Agent"] = []string{c.cfg.UserAgent}
-		if u := c.cfg.URL.User; u != nil && token == "" {
-			password, _ := u.Password()
-			h["Authorization"] = []string{"Basic " + base64.StdEncoding.EncodeToString([]byte(u.Username()+":"+password))}
-		}
+		h["Content-Type"] = []string{contentType(hrana.Encoding(enc))}
 		if token != "" {
 			h["Authorization"] = []string{"Bearer " + token}
 		}
-		if c.cfg.EncryptionKey != "" {
-			h["X-Turso-Encryption-Key"] = []string{c.cfg.EncryptionKey}
-		}
-		a.headers[enc] = h
+		cred.headers[enc] = h
 	}
-	return nil
+	return cred
 }

@@ -2,6 +2,9 @@
 // encoding the server offers, authenticates, keeps the limits, and turns every
 // way in which a request can fail into an *exec.Error that says what the
 // failure proves. It knows nothing of transactions or of what a stream holds.
+//
+// HTTP/1.1, which sqld speaks, goes through internal/http1; HTTP/2 and proxies
+// go through net/http.
 package hranahttp
 
 import (
@@ -16,6 +19,7 @@ import (
 	"time"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/http1"
 )
 
 // Preference limits what the negotiation may choose.
@@ -33,19 +37,28 @@ const (
 // Config is what a Client needs. URL is http or https and may have a path.
 type Config struct {
 	URL *url.URL
-	// Host is the Host header where it differs from URL's (a proxy).
+	// Host is the Host header where it differs from URL's: URL then leads to a
+	// proxy that forwards by it.
 	Host string
-	// Header is sent with every request; it cannot replace what Hrana needs.
+	// Header is sent with every request; it cannot replace what Hrana or HTTP
+	// needs.
 	Header        http.Header
 	EncryptionKey string
 	// Token gives the bearer token. It is asked before the first request and
-	// again after a 401; nil or an empty token sends none.
-	Token          func(context.Context) (string, error)
-	Encoding       Preference
-	TLS            *tls.Config
-	Dial           func(ctx context.Context, network, addr string) (net.Conn, error)
+	// again after a 401, with the values of the context of whoever needs it, and
+	// never twice at a time; nil or an empty token sends none. A Token that goes
+	// on after its context has ended outlives the Client.
+	Token    func(context.Context) (string, error)
+	Encoding Preference
+	// TLS, if its NextProtos are set, also says whether HTTP/2 may be used.
+	TLS *tls.Config
+	// Dial is the way to the server; with it, the environment's proxies are not
+	// used.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// ConnectTimeout bounds dialling and the TLS handshake together; 0 is no
+	// limit.
 	ConnectTimeout time.Duration
-	// LateTimeout bounds an exchange whose caller has left.
+	// LateTimeout bounds an exchange whose caller has left; 0 is no limit.
 	LateTimeout time.Duration
 	UserAgent   string
 	Logger      *slog.Logger
@@ -54,50 +67,77 @@ type Config struct {
 // Grace is how long Close waits for requests in flight before it cancels them.
 const Grace = 5 * time.Second
 
+// maxResponse bounds an answer that is held in memory. sqld sends at most 10 MB
+// for one execute or batch, and base64 and JSON's quotes add to that.
+const maxResponse = 128 << 20
+
 // A Client makes round trips to one database. It is safe for concurrent use and
 // starts nothing before the first request.
 type Client struct {
-	cfg       Config
-	log       *slog.Logger
-	transport *http.Transport
-	home      *Endpoint
-	auth      auth
-	neg       negotiation
-	counters  counters
+	cfg      Config
+	log      *slog.Logger
+	fixed    http.Header // what every request carries, apart from the token
+	badField error       // a header field that cannot be sent
+	auth     auth
+	neg      negotiation
+	counters counters
+	limit    int64 // maxResponse
 
-	life     context.Context // ends when Close stops waiting
-	end      context.CancelFunc
-	mu       sync.Mutex // orders running.Add against Close
-	closed   bool
-	running  sync.WaitGroup
-	dropConn sync.Mutex // guards conns
-	conns    map[*countedConn]struct{}
+	sockets   http1.Sockets
+	pool      *http1.Pool
+	transport *http.Transport
+	proxy     func(*http.Request) (*url.URL, error)
+	places    places
+	home      *Endpoint
+
+	life    context.Context // ends when Close stops waiting
+	end     context.CancelFunc
+	mu      sync.Mutex // orders running.Add against Close
+	closed  bool
+	running sync.WaitGroup
 }
 
 // Counters is a snapshot of what a Client has done.
 type Counters struct {
-	Requests      uint64 // HTTP requests sent, probes included
-	Failed        uint64 // of these, without a complete answer of status 200
+	Requests      uint64 // HTTP requests made, probes included
+	Failed        uint64 // of these, without a usable answer of status 200
 	Dials         uint64 // connections opened
-	BytesSent     uint64 // on the connections, above TCP, below nothing
+	BytesSent     uint64 // on the connections, TLS and HTTP included
 	BytesReceived uint64
 	TokenRefresh  uint64 // tokens fetched again after a 401
 }
 
-type counters struct {
-	requests, failed, dials, sent, received, tokens atomic.Uint64
-}
+type counters struct{ requests, failed, tokens atomic.Uint64 }
 
 // New returns a Client; it sends nothing.
-func New(cfg Config) *Client {
-	c := &Client{cfg: cfg, log: cfg.Logger, conns: map[*countedConn]struct{}{}}
+func New(cfg Config) *Client { return newClient(cfg, http.ProxyFromEnvironment) }
+
+func newClient(cfg Config, proxy func(*http.Request) (*url.URL, error)) *Client {
+	c := &Client{cfg: cfg, log: cfg.Logger, limit: maxResponse, proxy: proxy}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Dial != nil {
+		c.proxy = nil
+	}
+	if cfg.TLS == nil {
+		c.cfg.TLS = &tls.Config{}
+	} else {
+		c.cfg.TLS = cfg.TLS.Clone()
+	}
+	if c.cfg.TLS.ClientSessionCache == nil {
+		c.cfg.TLS.ClientSessionCache = tls.NewLRUClientSessionCache(sessions)
+	}
 	c.life, c.end = context.WithCancel(context.Background())
-	c.home = newEndpoint(cfg.URL, cfg.Host)
-	c.transport = newTransport(c)
+	c.pool = http1.NewPool(c.life, c.dialHTTP1)
+	c.transport = c.newTransport()
+	c.home = c.newEndpoint(cfg.URL, cfg.Host)
+	c.fixed, c.badField = fixedHeader(&c.cfg)
+	if cfg.Token == nil {
+		c.auth.current.Store(c.newCredentials(""))
+	}
 	if cfg.Encoding == OnlyProtobuf {
+		c.neg.fixed = true
 		c.neg.settle(V3Protobuf)
 	}
 	return c
@@ -105,21 +145,17 @@ func New(cfg Config) *Client {
 
 // Counters returns what has been counted so far.
 func (c *Client) Counters() Counters {
-	n := &c.counters
-	return Counters{
-		Requests: n.requests.Load(), Failed: n.failed.Load(), Dials: n.dials.Load(),
-		BytesSent: n.sent.Load(), BytesReceived: n.received.Load(), TokenRefresh: n.tokens.Load(),
-	}
+	n := Counters{Requests: c.counters.requests.Load(), Failed: c.counters.failed.Load(), TokenRefresh: c.counters.tokens.Load()}
+	n.Dials, n.BytesSent, n.BytesReceived = c.sockets.Counts()
+	return n
 }
-
-var errClosed = &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Code: exec.CodeClosed, Message: "the connector is closed"}
 
 // begin registers something that Close has to wait for.
 func (c *Client) begin() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return errClosed
+		return closedError(false)
 	}
 	c.running.Add(1)
 	return nil
@@ -133,20 +169,21 @@ func (c *Client) Refuse() {
 }
 
 // Go runs f in a goroutine of the client's, with a context that ends when Close
-// stops waiting. It does not run f if the client is closed.
-func (c *Client) Go(f func(ctx context.Context)) {
+// stops waiting. It reports false, and does not run f, if the client is closed.
+func (c *Client) Go(f func(ctx context.Context)) bool {
 	if c.begin() != nil {
-		return
+		return false
 	}
 	go func() {
 		defer c.running.Done()
 		f(c.life)
 	}()
+	return true
 }
 
 // Close refuses new requests, gives those in flight Grace to end, cancels the
 // rest and closes every connection. No goroutine of the client is left when it
-// returns.
+// returns, but for net/http's, which end with the connections they serve.
 func (c *Client) Close() error {
 	c.Refuse()
 	done := make(chan struct{})
@@ -162,7 +199,18 @@ func (c *Client) Close() error {
 		c.log.Warn("turso-opt: requests still in flight at close are cancelled")
 	}
 	c.end()
+	c.pool.Close()
+	c.transport.CloseIdleConnections()
+	// What is still under way ends here, whatever its own context says.
+	c.sockets.CloseAll()
 	<-done
-	c.closeConns()
 	return nil
+}
+
+func closedError(sent bool) *exec.Error {
+	e := &exec.Error{Source: exec.FromClient, Code: exec.CodeClosed, Message: "the connector is closed", StreamLost: sent}
+	if !sent {
+		e.Proof = exec.NotExecuted
+	}
+	return e
 }

@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
+	"sync"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
 	"github.com/turso-opt/turso-opt/internal/hrana"
@@ -15,26 +15,45 @@ import (
 // for a value leaves room for several.
 const maxEntry = 64 << 20
 
-// A Cursor is the answer to a cursor request while it arrives. It is not safe
-// for concurrent use, except that nothing; one reader owns it.
+// A Cursor is the answer to a cursor request while it arrives. One reader owns
+// it; only the end of its context or of the Client comes from elsewhere.
 type Cursor struct {
 	Baton    string
 	Endpoint *Endpoint
 
-	c      *Client
-	resp   *http.Response
-	r      *bufio.Reader
-	enc    hrana.Encoding
-	buf    []byte
-	ctx    context.Context
-	cancel context.CancelFunc
-	ended  bool
+	c       *Client
+	ctx     context.Context
+	enc     hrana.Encoding
+	answer  answer
+	r       *bufio.Reader
+	buf     []byte
+	err     error // how it ended
+	readErr error // of the connection
+	release func()
 }
+
+// A cursorBody notes the errors of the connection, to tell them from those of
+// what came over it.
+type cursorBody Cursor
+
+func (b *cursorBody) Read(p []byte) (int, error) {
+	n, err := b.answer.body.Read(p)
+	if err != nil && err != io.EOF {
+		b.readErr = err
+	}
+	return n, err
+}
+
+// readers are as large as what is read from the connection at once.
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 64<<10) }}
 
 // Cursor sends a batch whose results stream back. level must be V3. Its error is
 // as Pipeline's. The cursor is ended by io.EOF, by an error or by Close; until
-// then it holds a connection.
+// then it holds a connection. When ctx ends, also later, it is cut off.
 func (c *Client) Cursor(ctx context.Context, ep *Endpoint, level Level, req *hrana.CursorReq) (*Cursor, error) {
+	if ctx.Err() != nil {
+		return nil, contextError(ctx, false)
+	}
 	if err := c.begin(); err != nil {
 		return nil, err
 	}
@@ -44,25 +63,27 @@ func (c *Client) Cursor(ctx context.Context, ep *Endpoint, level Level, req *hra
 		c.running.Done()
 		return nil, encodeError(err)
 	}
-	run, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(c.life, cancel)
-	cur := &Cursor{c: c, enc: enc, ctx: ctx, cancel: func() { stop(); cancel() }}
-	cur.resp, err = c.send(run, ep.cursor[level], ep.host, enc, &payload{data: data}, req.Baton != "")
-	if err != nil {
-		cur.cancel()
+	a, failed := c.send(ctx, &call{ep: ep, level: level, method: cursor, hasBaton: req.Baton != "", body: data})
+	if failed != nil {
 		c.running.Done()
-		return nil, err
+		return nil, failed
 	}
-	cur.r = bufio.NewReaderSize(cur.resp.Body, 64<<10)
+	cur := &Cursor{c: c, ctx: ctx, enc: enc, answer: a, r: readers.Get().(*bufio.Reader)}
+	cur.r.Reset((*cursorBody)(cur))
+	// Rows that nobody reads and nobody closes must not hold up Close for ever.
+	done := sync.OnceFunc(c.running.Done)
+	stop := context.AfterFunc(c.life, done)
+	cur.release = func() { stop(); done() }
 	var head hrana.CursorResp
 	msg, err := hrana.NextMessage(enc, cur.r, nil, maxEntry)
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
 	if err == nil {
 		err = hrana.DecodeCursorResp(enc, msg, &head)
 	}
 	if err != nil {
-		err = cur.broken(err)
-		cur.Close()
-		return nil, err
+		return nil, cur.fail(err)
 	}
 	cur.buf = msg
 	cur.Baton, cur.Endpoint = head.Baton, c.follow(ep, head.BaseURL)
@@ -72,9 +93,12 @@ func (c *Client) Cursor(ctx context.Context, ep *Endpoint, level Level, req *hra
 // Next decodes the next entry into e; the cells of a row are appended to t. It
 // returns io.EOF at the end.
 func (cur *Cursor) Next(e *hrana.CursorEntry, t *exec.Table) error {
+	if cur.err != nil {
+		return cur.err
+	}
 	msg, err := hrana.NextMessage(cur.enc, cur.r, cur.buf[:0], maxEntry)
 	if err == io.EOF {
-		cur.Close()
+		cur.end(io.EOF)
 		return io.EOF
 	}
 	if err == nil {
@@ -82,39 +106,45 @@ func (cur *Cursor) Next(e *hrana.CursorEntry, t *exec.Table) error {
 		err = hrana.DecodeCursorEntry(cur.enc, msg, e, t)
 	}
 	if err != nil {
-		err = cur.broken(err)
-		cur.Close()
-		return err
+		return cur.fail(err)
 	}
 	return nil
 }
 
 // Buffered tells whether more has already arrived, so that Next will probably
 // not wait.
-func (cur *Cursor) Buffered() bool { return cur.r.Buffered() > 0 }
+func (cur *Cursor) Buffered() bool { return cur.r != nil && cur.r.Buffered() > 0 }
 
 // Close stops the transfer. Over HTTP/1.1 that closes the connection.
 func (cur *Cursor) Close() error {
-	if cur.ended {
-		return nil
-	}
-	cur.ended = true
-	cur.cancel()
-	err := cur.resp.Body.Close()
-	cur.c.running.Done()
-	return err
+	cur.end(io.EOF)
+	return nil
 }
 
-func (cur *Cursor) broken(err error) *exec.Error {
-	cur.c.counters.failed.Add(1)
-	var netErr interface{ Timeout() bool }
-	switch {
-	case cur.ctx.Err() != nil:
-		return contextError(cur.ctx, true)
-	case cur.c.life.Err() != nil:
-		return errClosed
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.As(err, &netErr):
-		return transportError(err, true)
+func (cur *Cursor) end(err error) {
+	if cur.err != nil {
+		return
 	}
-	return protocolError(cur.resp, err)
+	cur.err = err
+	cur.answer.body.Close()
+	cur.r.Reset(nil)
+	readers.Put(cur.r)
+	cur.r, cur.buf = nil, nil
+	cur.release()
+}
+
+// fail ends the cursor with an error of reading or of decoding.
+func (cur *Cursor) fail(err error) error {
+	cur.c.counters.failed.Add(1)
+	var e *exec.Error
+	switch {
+	case cur.readErr != nil:
+		e = cur.c.broken(cur.ctx, cur.readErr, true)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		e = cur.c.broken(cur.ctx, err, true)
+	default:
+		e = cur.c.notHrana(cur.answer.foreign, err)
+	}
+	cur.end(e)
+	return e
 }

@@ -2,79 +2,90 @@ package hranahttp
 
 import (
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 
-	"github.com/turso-opt/turso-opt/internal/hrana"
+	"github.com/turso-opt/turso-opt/internal/http1"
 )
-
-// Level is the protocol version and encoding that a stream is spoken to in.
-type Level uint8
-
-const (
-	// V2JSON is what every server has, so it is where a Client begins.
-	V2JSON Level = iota
-	V3JSON
-	V3Protobuf
-	levels
-)
-
-func (l Level) String() string {
-	return [...]string{"v2 json", "v3 json", "v3 protobuf"}[l]
-}
-
-// V3 tells whether the level has is_autocommit, get_autocommit and cursors.
-func (l Level) V3() bool { return l >= V3JSON }
-
-// Encoding is how the level writes messages.
-func (l Level) Encoding() hrana.Encoding {
-	if l == V3Protobuf {
-		return hrana.Protobuf
-	}
-	return hrana.JSON
-}
-
-func (l Level) path() string {
-	return [...]string{"v2", "v3", "v3-protobuf"}[l]
-}
 
 // An Endpoint is where the requests of a stream go: the database's URL, or the
 // base_url that the server asked to stay with.
 type Endpoint struct {
-	base     *url.URL
-	host     string
-	pipeline [levels]*url.URL
-	cursor   [levels]*url.URL
-	next     atomic.Pointer[nextEndpoint] // the last base_url seen, usually the only one
+	base  *url.URL
+	host  string // the Host header where it is not base's
+	place *place
+	calls [levels][2]method
 }
 
-type nextEndpoint struct {
-	text string
-	ep   *Endpoint
+// The methods of a level.
+const (
+	pipeline = iota
+	cursor
+)
+
+// A method is what a POST goes to, and the head it is sent with while the
+// credentials stay the same.
+type method struct {
+	url  *url.URL
+	head atomic.Pointer[renderedHead]
 }
 
-func newEndpoint(base *url.URL, host string) *Endpoint {
-	e := &Endpoint{base: base, host: host}
-	for l := V2JSON; l < levels; l++ {
-		e.pipeline[l] = below(base, l.path(), "pipeline")
-		e.cursor[l] = below(base, l.path(), "cursor")
+type renderedHead struct {
+	cred *credentials
+	text []byte
+}
+
+func (m *method) headFor(cred *credentials, l Level, host string) []byte {
+	if h := m.head.Load(); h != nil && h.cred == cred {
+		return h.text
 	}
-	return e
+	h := &renderedHead{cred, http1.AppendHead(nil, http.MethodPost, m.url, host, cred.headers[l.Encoding()])}
+	m.head.Store(h)
+	return h.text
 }
 
-// below is base with more path. JoinPath leaves the slash out if base has none.
-func below(base *url.URL, elem ...string) *url.URL {
-	if base.Path == "" {
-		rooted := *base
-		rooted.Path = "/"
-		base = &rooted
-	}
-	return base.JoinPath(elem...)
+// maxPlaces bounds what is remembered of base_urls: a server that invents a new
+// one for each answer must not fill the memory.
+const maxPlaces = 64
+
+// places are the Endpoints and the places known so far.
+type places struct {
+	mu     sync.Mutex
+	seen   map[string]*Endpoint // by base_url; nil for those that are not followed
+	byAddr map[string]*place
+	last   atomic.Pointer[sighting] // the last base_url, usually the only one
+}
+
+type sighting struct {
+	baseURL string
+	ep      *Endpoint
 }
 
 // Home is the endpoint of new streams.
 func (c *Client) Home() *Endpoint { return c.home }
+
+// newEndpoint is called by New, and with places.mu held.
+func (c *Client) newEndpoint(base *url.URL, host string) *Endpoint {
+	e := &Endpoint{base: base, host: host, place: c.placeOf(base)}
+	for l := V2JSON; l < levels; l++ {
+		e.calls[l][pipeline].url = below(base, l.path(), "pipeline")
+		e.calls[l][cursor].url = below(base, l.path(), "cursor")
+	}
+	return e
+}
+
+// below is base with more path, and without what is no business of a request.
+// JoinPath would leave the slash out if base has no path.
+func below(base *url.URL, elem ...string) *url.URL {
+	rooted := &url.URL{Scheme: base.Scheme, Host: base.Host, Path: base.Path, RawPath: base.RawPath}
+	if rooted.Path == "" {
+		rooted.Path = "/"
+	}
+	return rooted.JoinPath(elem...)
+}
 
 // follow gives the endpoint for the next request of a stream whose answer held
 // baseURL. The token travels with the request, so a server can only move a
@@ -84,33 +95,77 @@ func (c *Client) follow(from *Endpoint, baseURL string) *Endpoint {
 	if baseURL == "" {
 		return from
 	}
-	if n := c.home.next.Load(); n != nil && n.text == baseURL {
-		return n.ep
+	p := &c.places
+	s := p.last.Load()
+	if s == nil || s.baseURL != baseURL {
+		s = &sighting{baseURL, c.endpointOf(baseURL)}
+		p.last.Store(s)
 	}
-	ep := from
-	u, err := url.Parse(baseURL)
-	switch {
-	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		c.log.Warn("turso-opt: the server's base_url is not an http URL and is not followed")
-	case u.Scheme == "http" && c.cfg.URL.Scheme == "https":
-		c.log.Warn("turso-opt: the server's base_url is not https and is not followed", "host", u.Host)
-	case !sameParent(c.cfg.URL.Hostname(), u.Hostname()) && u.Hostname() != hostname(c.cfg.Host):
-		c.log.Warn("turso-opt: the server's base_url is in another domain and is not followed", "host", u.Host)
-	default:
-		ep = newEndpoint(u, "")
+	if s.ep == nil {
+		return from
 	}
-	c.home.next.Store(&nextEndpoint{baseURL, ep})
+	return s.ep
+}
+
+func (c *Client) endpointOf(baseURL string) *Endpoint {
+	p := &c.places
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if ep, ok := p.seen[baseURL]; ok {
+		return ep
+	}
+	if len(p.seen) >= maxPlaces {
+		clear(p.seen)
+		clear(p.byAddr)
+		p.byAddr[c.home.place.name()] = c.home.place
+	}
+	var ep *Endpoint
+	if u := c.followed(baseURL); u != nil {
+		host := ""
+		if c.cfg.Host != "" {
+			// The way leads through the proxy that the URL names; where to is in the
+			// Host header.
+			host, u.Scheme, u.Host = u.Host, c.cfg.URL.Scheme, c.cfg.URL.Host
+		}
+		ep = c.newEndpoint(u, host)
+	}
+	if p.seen == nil {
+		p.seen = map[string]*Endpoint{}
+	}
+	p.seen[baseURL] = ep
 	return ep
 }
 
-func hostname(hostport string) string {
-	if h, _, err := net.SplitHostPort(hostport); err == nil {
-		return h
+// followed is the URL to follow, nil if baseURL is not.
+func (c *Client) followed(baseURL string) *url.URL {
+	u, err := url.Parse(baseURL)
+	switch {
+	case err != nil || u.Hostname() == "" || u.Scheme != "https" && u.Scheme != "http":
+		c.log.Warn("turso-opt: the server's base_url is not an http URL and is not followed")
+		return nil
+	case u.Scheme == "http" && c.cfg.URL.Scheme == "https":
+		c.log.Warn("turso-opt: the server's base_url is not https and is not followed", "host", u.Host)
+		return nil
+	case !sameParent(c.databaseHost(), u.Hostname()):
+		c.log.Warn("turso-opt: the server's base_url is in another domain and is not followed", "host", u.Host)
+		return nil
 	}
-	return hostport
+	return u
 }
 
-// sameParent tells whether b is a itself, or shares its parent domain, which
+// databaseHost is the host of the database, behind a proxy too.
+func (c *Client) databaseHost() string {
+	host := c.cfg.Host
+	if host == "" {
+		return c.cfg.URL.Hostname()
+	}
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		return h
+	}
+	return strings.Trim(host, "[]")
+}
+
+// sameParent tells whether b is a itself, or within a's parent domain, which
 // must have at least two labels: a database under one provider may be moved to
 // a sibling, not to a stranger under the same top-level domain.
 func sameParent(a, b string) bool {
@@ -122,5 +177,5 @@ func sameParent(a, b string) bool {
 		return false
 	}
 	_, parent, ok := strings.Cut(a, ".")
-	return ok && strings.Contains(parent, ".") && strings.HasSuffix(b, "."+parent)
+	return ok && strings.Contains(parent, ".") && (b == parent || strings.HasSuffix(b, "."+parent))
 }

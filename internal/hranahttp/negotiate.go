@@ -2,14 +2,10 @@ package hranahttp
 
 import (
 	"context"
-	"io"
 	"net/http"
-	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/turso-opt/turso-opt/internal/hrana"
 )
 
 // Negotiation. Every libSQL server takes version 2 in JSON, so the first
@@ -20,6 +16,7 @@ import (
 type negotiation struct {
 	level   atomic.Uint32
 	settled atomic.Bool
+	fixed   bool // nothing is to be negotiated
 	mu      sync.Mutex
 	running chan struct{} // closed when the probe under way has ended
 	retryAt time.Time
@@ -115,47 +112,30 @@ func (c *Client) probeTimeout() time.Duration {
 	return 20 * time.Second
 }
 
-// offers asks whether the server has a level. Not to have it is a refusal of
-// the path; anything that says something about the moment (401, 429, 503, no
-// answer) is not known.
-func (c *Client) offers(ctx context.Context, l Level) (offered, known bool) {
-	u := below(c.cfg.URL, l.path())
-	resp, err := c.get(ctx, u)
-	if err != nil {
-		return false, false
+// doubt is called when the server does not know what it was found to have: it
+// has been replaced by another, which will be asked anew.
+func (n *negotiation) doubt() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.fixed || !n.settled.Load() {
+		return
 	}
-	switch s := resp.StatusCode; {
-	case s >= 200 && s < 300:
-		return true, true
-	case s == http.StatusUnauthorized, s == http.StatusForbidden, s == http.StatusRequestTimeout,
-		s == http.StatusTooManyRequests, s == http.StatusBadGateway, s == http.StatusServiceUnavailable,
-		s == http.StatusGatewayTimeout:
-		return false, false
-	}
-	return false, true
+	n.level.Store(uint32(V2JSON))
+	n.settled.Store(false)
 }
 
-// get makes a GET request and reads its body away, so that the connection can
-// be used again.
-func (c *Client) get(ctx context.Context, u *url.URL) (*http.Response, error) {
-	cred, err := c.credentials(ctx, hrana.JSON)
-	if err != nil {
-		return nil, err
+// offers asks whether the server has a level. Not to have it is a refusal of the
+// path; anything that says something about the moment (401, 429, 500, 503, no
+// answer) is not known.
+func (c *Client) offers(ctx context.Context, l Level) (offered, known bool) {
+	status, contentType, err := c.get(ctx, l.path())
+	switch {
+	case err != nil:
+		return false, false
+	case status >= 200 && status < 300:
+		return !isHTML(contentType), true // a page for every path is not Hrana
+	case status >= 300 && status < 400, lacksMethod(status), status == http.StatusBadRequest:
+		return false, true
 	}
-	req := &http.Request{
-		Method: http.MethodGet, URL: u, Host: c.cfg.Host, Header: cred.header,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}
-	c.counters.requests.Add(1)
-	resp, err := c.transport.RoundTrip(req.WithContext(ctx))
-	if err != nil {
-		c.counters.failed.Add(1)
-		return nil, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		c.counters.failed.Add(1)
-	}
-	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, errorBody))
-	return resp, err
+	return false, false
 }

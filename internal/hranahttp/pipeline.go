@@ -18,12 +18,15 @@ type Reply struct {
 }
 
 // Pipeline sends requests on the stream that their baton names, or on a new
-// one. When ctx ends first, the request is cancelled by closing its connection,
-// so this is for requests that change nothing.
+// one. When ctx ends first, the request is cut off, so this is for requests that
+// change nothing.
 //
 // An error is always an *exec.Error (one whose Err is the context's, if that
 // ended); without one there are as many results as requests.
 func (c *Client) Pipeline(ctx context.Context, ep *Endpoint, level Level, req *hrana.PipelineReq) (*Reply, error) {
+	if ctx.Err() != nil {
+		return nil, contextError(ctx, false)
+	}
 	if err := c.begin(); err != nil {
 		return nil, err
 	}
@@ -32,16 +35,37 @@ func (c *Client) Pipeline(ctx context.Context, ep *Endpoint, level Level, req *h
 	if err != nil {
 		return nil, err
 	}
-	if ctx.Done() == nil {
-		ctx = c.life
+	q := call{ep: ep, level: level, method: pipeline, hasBaton: req.Baton != "", body: body.b}
+	reply, failed := c.exchange(ctx, &q, len(req.Requests))
+	q.freeBody(body)
+	if failed != nil {
+		return nil, failed
 	}
-	return c.exchange(ctx, ep, level, body, req.Baton != "", len(req.Requests))
+	return reply, nil
+}
+
+func encodePipeline(level Level, req *hrana.PipelineReq) (*buffer, error) {
+	body := newBuffer()
+	b, err := hrana.AppendPipelineReq(body.b[:0], level.Encoding(), req)
+	if err != nil {
+		return nil, encodeError(err)
+	}
+	body.b = b
+	return body, nil
+}
+
+// freeBody gives the memory of the call's body back, unless it went through
+// net/http, which may go on reading it after it has returned.
+func (q *call) freeBody(body *buffer) {
+	if q.ep.place.manner.Load() == viaHTTP1 {
+		body.free()
+	}
 }
 
 // PipelineDetached is Pipeline for requests that must not be cut off halfway.
 // When ctx ends first it returns at once; the exchange goes on for at most
-// LateTimeout, and late is then called with its outcome. Nothing goes on, and
-// late is not called, if nothing had been sent.
+// LateTimeout, and late is then called with its outcome, by another goroutine.
+// Nothing goes on, and late is not called, if nothing had been sent.
 func (c *Client) PipelineDetached(ctx context.Context, ep *Endpoint, level Level, req *hrana.PipelineReq, late func(*Reply, error)) (*Reply, error) {
 	if ctx.Done() == nil {
 		return c.Pipeline(ctx, ep, level, req)
@@ -59,105 +83,100 @@ func (c *Client) PipelineDetached(ctx context.Context, ep *Endpoint, level Level
 		c.running.Done()
 		return nil, err
 	}
-	type outcome struct {
-		reply *Reply
-		err   error
-	}
-	done := make(chan outcome) // unbuffered: whoever receives has not left
-	left := make(chan struct{})
-	run, cancel := context.WithCancel(c.life)
-	hasBaton, want := req.Baton != "", len(req.Requests)
-	go func() {
-		defer c.running.Done()
-		defer cancel()
-		reply, err := c.exchange(run, ep, level, body, hasBaton, want)
-		select {
-		case done <- outcome{reply, err}:
-		case <-left:
-			late(reply, err)
-		}
-	}()
+	f := &flight{body: payload{data: body.b}, buf: body, want: len(req.Requests), done: make(chan struct{}), late: late}
+	f.call = call{ep: ep, level: level, method: pipeline, hasBaton: req.Baton != "", body: body.b, detached: &f.body}
+	run, cancel := context.WithCancel(withValues{c.life, ctx})
+	go f.run(c, run, cancel)
 	select {
-	case o := <-done:
-		return o.reply, o.err
+	case <-f.done:
+		return f.outcome()
 	case <-ctx.Done():
 	}
-	if body.revoke() {
+	switch f.body.leave() {
+	case ended:
+		<-f.done
+		return f.outcome()
+	case revoked:
 		cancel()
-		<-done
 		return nil, contextError(ctx, false)
 	}
-	bound := time.AfterFunc(c.cfg.LateTimeout, cancel)
-	context.AfterFunc(run, func() { bound.Stop() })
-	close(left)
+	if t := c.cfg.LateTimeout; t > 0 {
+		bound := time.AfterFunc(t, cancel)
+		context.AfterFunc(run, func() { bound.Stop() })
+	}
 	return nil, contextError(ctx, true)
 }
 
-func encodePipeline(level Level, req *hrana.PipelineReq) (*payload, error) {
-	size := 64
-	for i := range req.Requests {
-		r := &req.Requests[i]
-		size += 192 + len(r.SQL) + stmtSize(&r.Stmt)
-		for j := range r.Batch.Steps {
-			size += 192 + stmtSize(&r.Batch.Steps[j].Stmt)
-		}
-	}
-	data, err := hrana.AppendPipelineReq(make([]byte, 0, size), level.Encoding(), req)
-	if err != nil {
-		return nil, encodeError(err)
-	}
-	return &payload{data: data}, nil
+// withValues is a context with the values of another, for a user's token source
+// and net/http's traces. Its own come first: among them is what context finds
+// the parent by.
+type withValues struct {
+	context.Context
+	values context.Context
 }
 
-func stmtSize(s *hrana.Stmt) int {
-	size := len(s.SQL)
-	for i := range s.Args {
-		size += 32 + len(s.Args[i].Text) + len(s.Args[i].Blob)*4/3
+func (c withValues) Value(key any) any {
+	if v := c.Context.Value(key); v != nil {
+		return v
 	}
-	return size
+	return c.values.Value(key)
 }
 
-// encodeError is what the caller's own values did wrong: nothing was sent.
-func encodeError(err error) *exec.Error {
-	return &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Err: err}
+// A flight is an exchange whose caller may leave.
+type flight struct {
+	call call
+	body payload
+	buf  *buffer // body's memory
+	want int
+	late func(*Reply, error)
+
+	done   chan struct{} // closed when the outcome is there and the caller too
+	reply  *Reply
+	failed *exec.Error
 }
 
-func contextError(ctx context.Context, sent bool) *exec.Error {
-	e := &exec.Error{Source: exec.FromTransport, Err: ctx.Err(), StreamLost: sent}
-	if sent {
-		e.Message = "the context ended after the request was sent"
-	} else {
-		e.Proof = exec.NotExecuted
-		e.Message = "the context ended before the request was sent"
+func (f *flight) run(c *Client, ctx context.Context, cancel context.CancelFunc) {
+	defer c.running.Done()
+	defer cancel()
+	f.reply, f.failed = c.exchange(ctx, &f.call, f.want)
+	f.call.freeBody(f.buf)
+	switch {
+	case f.body.finish():
+		close(f.done)
+	case f.body.state.Load() == abandoned:
+		f.late(f.outcome())
 	}
-	return e
+}
+
+func (f *flight) outcome() (*Reply, error) {
+	if f.failed != nil {
+		return nil, f.failed
+	}
+	return f.reply, nil
 }
 
 // exchange makes one round trip, or two if the token had to be renewed.
-func (c *Client) exchange(ctx context.Context, ep *Endpoint, level Level, body *payload, hasBaton bool, want int) (*Reply, error) {
-	enc := level.Encoding()
-	resp, err := c.send(ctx, ep.pipeline[level], ep.host, enc, body, hasBaton)
-	if err != nil {
-		return nil, err
+func (c *Client) exchange(ctx context.Context, q *call, want int) (*Reply, *exec.Error) {
+	a, failed := c.send(ctx, q)
+	if failed != nil {
+		return nil, failed
 	}
-	buf, err := readBody(resp, maxResponse)
-	defer putBuffer(buf)
+	buf := newBuffer()
+	defer buf.free()
+	err := buf.readFrom(a.body, a.length, c.limit)
+	a.body.Close()
 	if err != nil {
 		c.counters.failed.Add(1)
-		if ctx.Err() != nil {
-			return nil, contextError(ctx, true)
-		}
-		return nil, transportError(err, true)
+		return nil, c.broken(ctx, err, true)
 	}
 	var decoded hrana.PipelineResp
-	if err := hrana.DecodePipelineResp(enc, buf.b, &decoded); err != nil {
-		c.counters.failed.Add(1)
-		return nil, protocolError(resp, err)
+	if err = hrana.DecodePipelineResp(q.level.Encoding(), buf.b, &decoded); err == nil && len(decoded.Results) != want {
+		err = fmt.Errorf("%d results for %d requests", len(decoded.Results), want)
 	}
-	if len(decoded.Results) != want {
+	if err != nil {
 		c.counters.failed.Add(1)
-		return nil, protocolError(resp, fmt.Errorf("%d results for %d requests", len(decoded.Results), want))
+		return nil, c.notHrana(a.foreign, err)
 	}
 	c.answered()
-	return &Reply{Baton: decoded.Baton, Endpoint: c.follow(ep, decoded.BaseURL), Results: decoded.Results}, nil
+	return &Reply{Baton: decoded.Baton, Endpoint: c.follow(q.ep, decoded.BaseURL), Results: decoded.Results}, nil
 }

@@ -2,156 +2,161 @@ package hranahttp
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
-	"net/url"
-	"sync"
-	"sync/atomic"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
 	"github.com/turso-opt/turso-opt/internal/hrana"
+	"github.com/turso-opt/turso-opt/internal/http1"
 )
 
-// A payload is the body of a request that knows whether any of it was taken for
-// sending. net/http reads a body only when it has a connection to write to, so
-// a payload that was never read proves that the server has no complete request.
-type payload struct {
-	data  []byte
-	state atomic.Int32
+// A call is one POST, complete in memory.
+type call struct {
+	ep       *Endpoint
+	level    Level
+	method   int // pipeline or cursor
+	hasBaton bool
+	body     []byte
+	// detached is body, where the caller may leave; nil otherwise.
+	detached *payload
 }
 
-const (
-	unsent int32 = iota
-	sending
-	revoked
-)
-
-var errRevoked = errors.New("the request was taken back")
-
-// revoke takes the payload back. It fails if sending has begun.
-func (p *payload) revoke() bool { return p.state.CompareAndSwap(unsent, revoked) }
-
-func (p *payload) started() bool { return p.state.Load() == sending }
-
-func (p *payload) reader() (io.ReadCloser, error) { return &payloadReader{p: p}, nil }
-
-type payloadReader struct {
-	p   *payload
-	off int
+// An answer is a response of status 200, its body unread. Whoever has one closes
+// it.
+type answer struct {
+	body   io.ReadCloser
+	length int64 // -1 if not known
+	// foreign is the content type, if it is one that Hrana does not use.
+	foreign string
 }
 
-func (r *payloadReader) Read(b []byte) (int, error) {
-	if r.off == 0 && !r.p.state.CompareAndSwap(unsent, sending) && r.p.state.Load() == revoked {
-		return 0, errRevoked
+// send makes one HTTP request. A 401 is tried once more if the token source has
+// another token.
+func (c *Client) send(ctx context.Context, q *call) (answer, *exec.Error) {
+	if c.badField != nil {
+		return answer{}, encodeError(c.badField)
 	}
-	n := copy(b, r.p.data[r.off:])
-	if r.off += n; n == 0 && len(b) > 0 {
-		return 0, io.EOF
-	}
-	return n, nil
-}
-
-func (r *payloadReader) Close() error { return nil }
-
-// send makes one HTTP request and returns the response of status 200, its body
-// unread. A 401 is tried once more if the token source has another token.
-func (c *Client) send(ctx context.Context, u *url.URL, host string, enc hrana.Encoding, body *payload, hasBaton bool) (*http.Response, error) {
 	for renewed := false; ; renewed = true {
-		cred, err := c.credentials(ctx, enc)
+		cred, err := c.credentials(ctx)
 		if err != nil {
-			return nil, err
+			return answer{}, err
 		}
-		req := &http.Request{
-			Method: http.MethodPost, URL: u, Host: host, Header: cred.header,
-			Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-			Body: &payloadReader{p: body}, GetBody: body.reader, ContentLength: int64(len(body.data)),
-		}
-		c.counters.requests.Add(1)
-		resp, err := c.transport.RoundTrip(req.WithContext(ctx))
-		if err != nil {
-			c.counters.failed.Add(1)
-			if ctx.Err() != nil {
-				// A revoked payload was not sent; only the caller who revoked it knows,
-				// and it does not look at this error.
-				return nil, contextError(ctx, body.started())
-			}
-			return nil, transportError(err, body.started())
-		}
-		if resp.StatusCode == http.StatusOK {
-			return resp, nil
+		a, err := c.transmit(ctx, q, cred)
+		if err == nil {
+			return a, nil
 		}
 		c.counters.failed.Add(1)
+		if err.Status != http.StatusUnauthorized || renewed || q.detached != nil && !q.detached.Reopen() {
+			return answer{}, err
+		}
+		if c.renew(ctx, cred) == nil {
+			return answer{}, err
+		}
+	}
+}
+
+// transmit makes one attempt, in the manner of the place it goes to.
+func (c *Client) transmit(ctx context.Context, q *call, cred *credentials) (answer, *exec.Error) {
+	c.counters.requests.Add(1)
+	manner, err := c.mannerOf(ctx, q.ep.place)
+	switch {
+	case err != nil:
+		return answer{}, c.broken(ctx, err, false)
+	case manner == viaHTTP1:
+		return c.transmitHTTP1(ctx, q, cred)
+	default:
+		return c.transmitByTransport(ctx, q, cred)
+	}
+}
+
+func (c *Client) transmitHTTP1(ctx context.Context, q *call, cred *credentials) (answer, *exec.Error) {
+	req := http1.Request{Head: q.ep.calls[q.level][q.method].headFor(cred, q.level, q.ep.host), Body: q.body}
+	if q.detached != nil {
+		req.Gate = q.detached
+	}
+	resp, sent, err := c.pool.Do(ctx, &q.ep.place.target, &req)
+	if err != nil {
+		return answer{}, c.broken(ctx, err, sent)
+	}
+	if resp.Status != http.StatusOK {
+		h := statusHead{status: resp.Status, contentType: string(resp.Get("content-type")),
+			retryAfter: string(resp.Get("retry-after")), location: string(resp.Get("location"))}
 		text := readError(resp)
-		if resp.StatusCode == http.StatusUnauthorized && !renewed && c.refresh(ctx, cred.gen) {
-			continue
+		return answer{}, c.refused(q, h, text)
+	}
+	a := answer{body: resp, length: resp.Length}
+	if ct := resp.Get("content-type"); !isHrana(ct) {
+		a.foreign = string(ct)
+	}
+	return a, nil
+}
+
+func (c *Client) transmitByTransport(ctx context.Context, q *call, cred *credentials) (answer, *exec.Error) {
+	body := q.detached
+	if body == nil {
+		body = &payload{data: q.body}
+	}
+	m := &q.ep.calls[q.level][q.method]
+	resp, err := c.roundTrip(ctx, m.url, q.ep.host, cred.headers[q.level.Encoding()], body)
+	if err != nil {
+		return answer{}, c.broken(ctx, err, body.started())
+	}
+	if resp.StatusCode != http.StatusOK {
+		h := statusHead{status: resp.StatusCode, contentType: resp.Header.Get("Content-Type"),
+			retryAfter: resp.Header.Get("Retry-After"), location: resp.Header.Get("Location")}
+		return answer{}, c.refused(q, h, readError(resp.Body))
+	}
+	a := answer{body: resp.Body, length: resp.ContentLength}
+	if ct := resp.Header.Get("Content-Type"); !isHrana([]byte(ct)) {
+		a.foreign = ct
+	}
+	return a, nil
+}
+
+// refused is an answer other than 200.
+func (c *Client) refused(q *call, h statusHead, text []byte) *exec.Error {
+	if !q.hasBaton && q.level > V2JSON && lacksMethod(h.status) {
+		c.neg.doubt()
+	}
+	e := statusError(h, text, q.hasBaton)
+	e.Message = c.redact(e.Message)
+	return e
+}
+
+// get makes a GET request and reads its body away, so that the connection can
+// be used again. The client has been asked to begin before.
+func (c *Client) get(ctx context.Context, path string) (status int, contentType string, failed *exec.Error) {
+	if c.badField != nil {
+		return 0, "", encodeError(c.badField)
+	}
+	cred, failed := c.credentials(ctx)
+	if failed != nil {
+		return 0, "", failed
+	}
+	c.counters.requests.Add(1)
+	manner, err := c.mannerOf(ctx, c.home.place)
+	u, header := below(c.home.base, path), cred.headers[hrana.JSON]
+	switch {
+	case err != nil:
+	case manner == viaHTTP1:
+		var resp *http1.Response
+		req := http1.Request{Head: http1.AppendHead(nil, http.MethodGet, u, c.home.host, header)}
+		if resp, _, err = c.pool.Do(ctx, &c.home.place.target, &req); err == nil {
+			status, contentType = resp.Status, string(resp.Get("content-type"))
+			readError(resp)
 		}
-		return nil, statusError(resp, text, hasBaton)
-	}
-}
-
-// A buffer is a pooled response body.
-type buffer struct{ b []byte }
-
-var buffers = sync.Pool{New: func() any { return &buffer{make([]byte, 0, 16<<10)} }}
-
-// keepBuffer is the largest buffer that goes back to the pool, so that one large
-// answer does not stay in memory for good.
-const keepBuffer = 1 << 20
-
-func putBuffer(b *buffer) {
-	if cap(b.b) <= keepBuffer {
-		b.b = b.b[:0]
-		buffers.Put(b)
-	}
-}
-
-var errTooLong = errors.New("the answer is longer than the driver accepts")
-
-// readBody reads and closes the body of a response. It always returns a buffer.
-func readBody(resp *http.Response, limit int64) (*buffer, error) {
-	defer resp.Body.Close()
-	buf := buffers.Get().(*buffer)
-	b := buf.b[:0]
-	defer func() { buf.b = b }()
-	if n := resp.ContentLength; n > limit {
-		return buf, errTooLong
-	} else if n >= int64(cap(b)) {
-		b = make([]byte, 0, n+1) // one more, so that the end is seen without growing
-	}
-	for {
-		if len(b) == cap(b) {
-			b = append(b, 0)[:len(b)]
-		}
-		n, err := resp.Body.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		switch {
-		case err == io.EOF:
-			return buf, nil
-		case err != nil:
-			return buf, err
-		case int64(len(b)) > limit:
-			return buf, errTooLong
+	default:
+		var resp *http.Response
+		if resp, err = c.roundTrip(ctx, u, c.home.host, header, nil); err == nil {
+			status, contentType = resp.StatusCode, resp.Header.Get("Content-Type")
+			readError(resp.Body)
 		}
 	}
-}
-
-// errorBody is how much of an error's body is read: enough for any message, and
-// the connection can be used again.
-const errorBody = 64 << 10
-
-func readError(resp *http.Response) []byte {
-	defer resp.Body.Close()
-	b, _ := io.ReadAll(io.LimitReader(resp.Body, errorBody)) // what came before a failure is all there is to report
-	return b
-}
-
-// protocolError is for an answer of status 200 that is not Hrana: the server may
-// have done anything.
-func protocolError(resp *http.Response, err error) *exec.Error {
-	msg := "the server's answer cannot be understood"
-	if ct := resp.Header.Get("Content-Type"); ct != "" && !isHrana(ct) {
-		msg = "the server does not speak Hrana (it answers with " + clean(ct, 60) + ")"
+	if status != http.StatusOK {
+		c.counters.failed.Add(1)
 	}
-	return &exec.Error{Source: exec.FromProtocol, Message: msg, Err: err, StreamLost: true}
+	if err != nil {
+		return 0, "", c.broken(ctx, err, false)
+	}
+	return status, contentType, nil
 }

@@ -1,8 +1,11 @@
 package hranahttp
 
 import (
+	"bytes"
 	"encoding/json"
+	"html"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -12,51 +15,67 @@ import (
 	"github.com/turso-opt/turso-opt/internal/exec"
 )
 
-// batonErrors are sqld's plain-text answers to a baton it does not take. They
-// come before anything of the request is looked at.
+// batonErrors are how sqld's plain-text answers to a baton begin that it does
+// not take. They come before anything of the request is looked at.
 var batonErrors = []string{
 	"Received an invalid baton",
 	"Received a baton that has already been used",
 	"Stream for this baton was closed",
 }
 
+// statusHead is what counts of the head of an answer other than 200.
+type statusHead struct {
+	status                            int
+	contentType, retryAfter, location string
+}
+
 // statusError says what an answer other than 200 means. A request that carried
 // a baton has lost its stream whatever the status: the next baton was not told.
-func statusError(resp *http.Response, body []byte, hasBaton bool) *exec.Error {
-	e := &exec.Error{Source: exec.FromServer, Status: resp.StatusCode, StreamLost: hasBaton}
-	e.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now)
-	e.Code, e.Message = serverMessage(resp, body)
+func statusError(h statusHead, body []byte, hasBaton bool) *exec.Error {
+	e := &exec.Error{Source: exec.FromServer, Status: h.status, StreamLost: hasBaton}
+	e.RetryAfter = retryAfter(h.retryAfter, time.Now)
+	e.Code, e.Message = serverMessage(h.contentType, body)
 	e.Proof = statusProof(e, hasBaton)
 	if e.Message == "" {
-		e.Message = http.StatusText(resp.StatusCode)
+		e.Message = http.StatusText(h.status)
 	}
 	switch {
-	case resp.StatusCode == http.StatusNotFound && !hasBaton:
+	case h.status == http.StatusNotFound && !hasBaton:
 		e.Message += " (is the URL that of a libSQL database?)"
-	case resp.StatusCode >= 300 && resp.StatusCode < 400:
-		e.Message += " (the server redirects; put the final URL in the DSN)"
+	case h.status >= 300 && h.status < 400:
+		where := ""
+		if u, err := url.Parse(h.location); err == nil && u.Host != "" {
+			where = " to " + clean(u.Scheme+"://"+u.Host, 200)
+		}
+		e.Message += " (the server redirects" + where + "; put the final URL in the DSN)"
 	}
 	return e
 }
 
 // statusProof is the table of what an HTTP status proves about execution. A
 // failed pipeline proves nothing in general: sqld answers 500 to an INSERT it
-// has committed if the next result is not valid UTF-8.
+// has committed if the next result is not valid UTF-8, and 403 to the second of
+// two statements.
 func statusProof(e *exec.Error, hasBaton bool) exec.Proof {
 	switch s := e.Status; {
 	case e.Code == "STREAM_EXPIRED":
 		return exec.NotExecuted
 	case s >= 300 && s < 400,
 		s == http.StatusUnauthorized, // checked before the body is read
-		s == http.StatusMethodNotAllowed, s == http.StatusRequestEntityTooLarge,
-		s == http.StatusUnsupportedMediaType, s == http.StatusRequestURITooLong,
+		s == http.StatusNotFound,     // no such path, database or (Turso Cloud) stream
+		s == http.StatusMethodNotAllowed,
+		s == http.StatusProxyAuthRequired,
+		s == http.StatusLengthRequired,
+		s == http.StatusRequestEntityTooLarge,
+		s == http.StatusRequestURITooLong,
+		s == http.StatusUnsupportedMediaType,
+		s == http.StatusMisdirectedRequest,
 		s == http.StatusTooManyRequests, // no connection could be opened for the stream
-		s == http.StatusNotFound,        // no such path, database or (Turso Cloud) stream
-		s == http.StatusMisdirectedRequest:
+		s == http.StatusRequestHeaderFieldsTooLarge:
 		return exec.NotExecuted
 	case s == http.StatusBadRequest && hasBaton:
 		for _, text := range batonErrors {
-			if strings.Contains(e.Message, text) {
+			if strings.HasPrefix(e.Message, text) {
 				return exec.NotExecuted
 			}
 		}
@@ -66,7 +85,7 @@ func statusProof(e *exec.Error, hasBaton bool) exec.Proof {
 
 // serverMessage finds the message in the shapes that sqld and Turso Cloud use:
 // {"error": "..."}, {"message": "...", "code": "..."} and plain text.
-func serverMessage(resp *http.Response, body []byte) (code, message string) {
+func serverMessage(contentType string, body []byte) (code, message string) {
 	var shape struct {
 		Error   json.RawMessage `json:"error"`
 		Message string          `json:"message"`
@@ -85,8 +104,8 @@ func serverMessage(resp *http.Response, body []byte) (code, message string) {
 			return clean(shape.Code, 60), clean(shape.Message, 500)
 		}
 	}
-	if ct := resp.Header.Get("Content-Type"); strings.Contains(ct, "html") {
-		return "", "the answer is a web page, not libSQL's"
+	if isHTML(contentType) {
+		return "", "the answer is a web page, not libSQL's" + pageTitle(body)
 	}
 	return "", clean(string(body), 200)
 }
@@ -108,9 +127,42 @@ func clean(s string, limit int) string {
 	}, s)
 }
 
-func isHrana(contentType string) bool {
-	return strings.Contains(contentType, "json") || strings.Contains(contentType, "protobuf") ||
-		strings.Contains(contentType, "octet-stream")
+// isHrana tells whether a content type is one that servers give to Hrana.
+func isHrana(contentType []byte) bool {
+	return len(contentType) == 0 || bytes.Contains(contentType, []byte("json")) ||
+		bytes.Contains(contentType, []byte("protobuf")) || bytes.Contains(contentType, []byte("octet-stream")) ||
+		bytes.HasPrefix(contentType, []byte("text/plain"))
+}
+
+func isHTML(contentType string) bool { return strings.Contains(strings.ToLower(contentType), "html") }
+
+// pageTitle is what a web page calls itself, which is often all that a proxy
+// says about an error.
+func pageTitle(page []byte) string {
+	lower := bytes.ToLower(page)
+	from := bytes.Index(lower, []byte("<title>"))
+	if from < 0 || len(lower) != len(page) {
+		return ""
+	}
+	from += len("<title>")
+	to := bytes.Index(lower[from:], []byte("</title>"))
+	if to < 0 {
+		return ""
+	}
+	if title := clean(html.UnescapeString(string(page[from:from+to])), 100); title != "" {
+		return " (" + strconv.Quote(title) + ")"
+	}
+	return ""
+}
+
+// lacksMethod tells whether a status says that the server does not know the path
+// or what is sent there.
+func lacksMethod(status int) bool {
+	switch status {
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone, http.StatusUnsupportedMediaType, http.StatusNotImplemented:
+		return true
+	}
+	return false
 }
 
 // retryAfter reads both forms of Retry-After, RFC 9110 section 10.2.3.

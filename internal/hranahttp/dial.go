@@ -1,0 +1,122 @@
+package hranahttp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"os"
+	"time"
+
+	"github.com/turso-opt/turso-opt/internal/http1"
+)
+
+// sessions is how many TLS sessions are kept to be resumed.
+const sessions = 32
+
+// connect opens a connection below TLS. The client knows it until it is closed,
+// so that Close can leave no socket behind.
+func (c *Client) connect(ctx context.Context, network, addr string) (*http1.Socket, error) {
+	conn, err := c.dial(ctx, network, addr)
+	if err != nil {
+		return nil, connectError(err)
+	}
+	sock := c.sockets.Track(conn)
+	if c.life.Err() != nil {
+		sock.Close() // Close has already closed those it saw
+		return nil, http1.ErrClosed
+	}
+	return sock, nil
+}
+
+func (c *Client) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	if c.cfg.Dial == nil {
+		// Happy Eyeballs and the resolver know contexts well.
+		return (&net.Dialer{KeepAlive: 15 * time.Second}).DialContext(ctx, network, addr)
+	}
+	// What a user's function does with a context is not known, so it is waited for
+	// no longer than the context says.
+	type dialled struct {
+		conn net.Conn
+		err  error
+	}
+	done := make(chan dialled, 1)
+	go func() {
+		conn, err := c.cfg.Dial(ctx, network, addr)
+		done <- dialled{conn, err}
+	}()
+	select {
+	case d := <-done:
+		return d.conn, d.err
+	case <-ctx.Done():
+		go func() {
+			if d := <-done; d.conn != nil {
+				d.conn.Close()
+			}
+		}()
+		return nil, ctx.Err()
+	}
+}
+
+// connectTLS opens a connection with TLS on it.
+func (c *Client) connectTLS(ctx context.Context, addr string, protocols []string) (*tls.Conn, *http1.Socket, error) {
+	sock, err := c.connect(ctx, "tcp", addr)
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg := c.cfg.TLS.Clone()
+	cfg.NextProtos = protocols
+	if cfg.ServerName == "" {
+		if cfg.ServerName, _, err = net.SplitHostPort(addr); err != nil {
+			cfg.ServerName = addr
+		}
+	}
+	conn := tls.Client(sock, cfg)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		sock.Close()
+		return nil, nil, connectError(err)
+	}
+	return conn, sock, nil
+}
+
+// bounded applies ConnectTimeout, and the client's end, to a context for
+// connecting.
+func (c *Client) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(c.life, cancel)
+	if t := c.cfg.ConnectTimeout; t > 0 {
+		var done context.CancelFunc
+		ctx, done = context.WithTimeout(ctx, t)
+		return ctx, func() { stop(); done(); cancel() }
+	}
+	return ctx, func() { stop(); cancel() }
+}
+
+// dialHTTP1 is the pool's Dialer.
+func (c *Client) dialHTTP1(ctx context.Context, t *http1.Target) (net.Conn, *http1.Socket, error) {
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	if !t.TLS {
+		sock, err := c.connect(ctx, "tcp", t.Addr)
+		return sock, sock, err
+	}
+	conn, sock, err := c.connectTLS(ctx, t.Addr, []string{"http/1.1"})
+	return conn, sock, err
+}
+
+// connectError keeps a time limit of our own from being taken for the end of the
+// caller's context.
+func connectError(err error) error {
+	var timeout interface{ Timeout() bool }
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() {
+		return &connectTimeout{err.Error()}
+	}
+	return err
+}
+
+// A connectTimeout is a net.Error.
+type connectTimeout struct{ text string }
+
+func (e *connectTimeout) Error() string   { return e.text + " (connect_timeout)" }
+func (e *connectTimeout) Timeout() bool   { return true }
+func (e *connectTimeout) Temporary() bool { return true }

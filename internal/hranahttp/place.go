@@ -1,0 +1,172 @@
+package hranahttp
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/turso-opt/turso-opt/internal/http1"
+)
+
+// A place is a host and port, and how it is spoken to.
+type place struct {
+	target http1.Target
+	manner atomic.Uint32
+
+	mu       sync.Mutex
+	learning *lesson
+	ready    []readyConn // connections for HTTP/2 that nobody has used yet
+}
+
+// The manners of speaking to a place.
+const (
+	// unknown: it is TLS, whose handshake will tell.
+	unknown uint32 = iota
+	// viaHTTP1: directly, in HTTP/1.1, by internal/http1.
+	viaHTTP1
+	// viaTransport: by net/http, in HTTP/2 or through a proxy.
+	viaTransport
+)
+
+type readyConn struct {
+	conn  *tls.Conn
+	since time.Time
+}
+
+// readyFor bounds how long a connection may lie ready and still be taken.
+const readyFor = 10 * time.Second
+
+// A lesson is the first dial to a place, whoever waits for it.
+type lesson struct {
+	done chan struct{}
+	err  error
+}
+
+// placeOf is called by New, and with places.mu held.
+func (c *Client) placeOf(u *url.URL) *place {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	p := &place{}
+	p.target.Addr, p.target.TLS = net.JoinHostPort(u.Hostname(), port), u.Scheme == "https"
+	key := p.name()
+	if known := c.places.byAddr[key]; known != nil {
+		return known
+	}
+	switch {
+	case c.proxied(u), !plainHost(u.Host):
+		p.manner.Store(viaTransport)
+	case !p.target.TLS, !slices.Contains(c.protocols(), "h2"):
+		p.manner.Store(viaHTTP1)
+	}
+	if c.places.byAddr == nil {
+		c.places.byAddr = map[string]*place{}
+	}
+	c.places.byAddr[key] = p
+	return p
+}
+
+// name is what a place is found by.
+func (p *place) name() string {
+	if p.target.TLS {
+		return "https://" + p.target.Addr
+	}
+	return "http://" + p.target.Addr
+}
+
+// proxied tells whether the environment names a proxy for u. One that it names
+// wrongly makes net/http fail, and say so.
+func (c *Client) proxied(u *url.URL) bool {
+	if c.proxy == nil {
+		return false
+	}
+	via, err := c.proxy(&http.Request{URL: u})
+	return via != nil || err != nil
+}
+
+// plainHost tells whether a host can be written into a Host header as it is.
+// Zones and names beyond ASCII are net/http's business.
+func plainHost(host string) bool {
+	return strings.IndexFunc(host, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '%' }) < 0
+}
+
+// protocols are what is offered in a TLS handshake.
+func (c *Client) protocols() []string {
+	if p := c.cfg.TLS.NextProtos; len(p) > 0 {
+		return p
+	}
+	return []string{"h2", "http/1.1"}
+}
+
+// mannerOf tells how a place is spoken to. If nobody knows, the first connection
+// is dialled, by one for all, and kept for the request that is about to come.
+func (c *Client) mannerOf(ctx context.Context, p *place) (uint32, error) {
+	if m := p.manner.Load(); m != unknown {
+		return m, nil
+	}
+	p.mu.Lock()
+	if m := p.manner.Load(); m != unknown {
+		p.mu.Unlock()
+		return m, nil
+	}
+	l := p.learning
+	if l == nil {
+		l = &lesson{done: make(chan struct{})}
+		p.learning = l
+		c.running.Add(1) // within a request's own, so never from zero
+		go func() {
+			defer c.running.Done()
+			c.learn(p, l)
+		}()
+	}
+	p.mu.Unlock()
+	select {
+	case <-l.done:
+		return p.manner.Load(), l.err
+	case <-ctx.Done():
+		return unknown, ctx.Err()
+	case <-c.life.Done():
+		return unknown, http1.ErrClosed
+	}
+}
+
+func (c *Client) learn(p *place, l *lesson) {
+	conn, sock, err := c.connectTLS(c.life, p.target.Addr, c.protocols())
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	defer close(l.done)
+	p.learning = nil
+	switch {
+	case err != nil:
+		l.err = err
+	case conn.ConnectionState().NegotiatedProtocol == "h2":
+		p.ready = append(p.ready, readyConn{conn, time.Now()})
+		p.manner.Store(viaTransport)
+	default:
+		c.pool.Add(&p.target, conn, sock)
+		p.manner.Store(viaHTTP1)
+	}
+}
+
+// takeReady returns a connection that learn has dialled, nil if there is none.
+func (p *place) takeReady() *tls.Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.ready) > 0 {
+		r := p.ready[len(p.ready)-1]
+		p.ready = p.ready[:len(p.ready)-1]
+		if time.Since(r.since) < readyFor {
+			return r.conn
+		}
+		r.conn.NetConn().Close()
+	}
+	return nil
+}
