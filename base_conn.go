@@ -36,6 +36,7 @@ type baseConn struct {
 	connector *Connector
 	owned     *Connector // closed with the connection
 	bad       bool
+	inTx      bool // in a transaction by BeginTx
 }
 
 func newBaseConn(c *Connector, dc driver.Conn) *baseConn { return &baseConn{Conn: dc, connector: c} }
@@ -83,6 +84,9 @@ func (c *baseConn) ExecContext(ctx context.Context, query string, args []driver.
 }
 
 func (c *baseConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	if b := batchOf(args); b != nil {
+		return c.queryBatch(ctx, b)
+	}
 	switch q := c.Conn.(type) {
 	case driver.QueryerContext:
 		return q.QueryContext(ctx, query, args)
@@ -109,6 +113,9 @@ func unnamed(ctx context.Context, args []driver.NamedValue) ([]driver.Value, err
 }
 
 func (c *baseConn) CheckNamedValue(nv *driver.NamedValue) error {
+	if _, ok := nv.Value.(*batchCall); ok {
+		return nil
+	}
 	if n, ok := c.Conn.(driver.NamedValueChecker); ok {
 		return n.CheckNamedValue(nv)
 	}
@@ -164,10 +171,11 @@ func (c *baseConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.T
 	} else {
 		tx, err = c.legacyBegin(ctx, opts)
 	}
-	if err != nil || c.keptOnRollback() {
-		return tx, err
+	if err != nil {
+		return nil, err
 	}
-	return &discardingTx{tx, c, ctx}, nil
+	c.inTx = true
+	return &baseTx{tx, c, ctx}, nil
 }
 
 // legacyBegin is what database/sql does for a driver without BeginTx.
@@ -194,17 +202,23 @@ func (c *baseConn) keptOnRollback() bool {
 	return resets && validates
 }
 
-// A discardingTx is for a base whose connections database/sql would not use
-// again after a rollback by context. It thinks otherwise of baseConn, which has
-// both interfaces that decide it.
-type discardingTx struct {
+// A baseTx is a transaction of the base. database/sql would not use a connection
+// again after a rollback by context if the base lacks one of the two interfaces
+// that decide it, of which baseConn has both.
+type baseTx struct {
 	driver.Tx
 	conn *baseConn
 	ctx  context.Context
 }
 
-func (t *discardingTx) Rollback() error {
-	if t.ctx.Err() != nil {
+func (t *baseTx) Commit() error {
+	t.conn.inTx = false
+	return t.Tx.Commit()
+}
+
+func (t *baseTx) Rollback() error {
+	t.conn.inTx = false
+	if t.ctx.Err() != nil && !t.conn.keptOnRollback() {
 		t.conn.bad = true
 	}
 	return t.Tx.Rollback()
@@ -218,7 +232,8 @@ func (c *baseConn) begin(ctx context.Context, lock TxLock) (driver.Tx, error) {
 	if err := c.exec(ctx, text); err != nil {
 		return nil, err
 	}
-	return textTx{c}, nil
+	c.inTx = true
+	return &baseTx{textTx{c}, c, ctx}, nil
 }
 
 // exec runs a text without arguments by whatever way the base has.

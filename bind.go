@@ -4,6 +4,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"math"
+	"strconv"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
 	"github.com/turso-opt/turso-opt/internal/sqltext"
@@ -48,6 +49,7 @@ func (c *call) bind(text *sqltext.Text, args []driver.NamedValue, wantRows bool)
 		if err != nil {
 			return b.explain(text, i, err)
 		}
+		nameArgs(s, &stmt)
 		inlineInfinities(&stmt)
 		c.stmts = append(c.stmts, stmt)
 	}
@@ -64,6 +66,36 @@ func shares(s *sqltext.Stmt) bool {
 		return !s.Returning && !s.ConnFuncs
 	}
 	return false
+}
+
+// nameArgs has arguments travel with the names of their parameters: sqld finds a
+// parameter that has a name by nothing else. It does not take both kinds in one
+// statement, so where they are mixed the names are written as numbers.
+func nameArgs(s *sqltext.Stmt, stmt *exec.Stmt) {
+	named, unnamed := 0, 0
+	for i := range s.Params {
+		switch p := &s.Params[i]; {
+		case !p.Used:
+		case p.Name == "" || p.Name[0] == '?':
+			unnamed++
+		default:
+			named++
+		}
+	}
+	switch {
+	case named == 0:
+	case unnamed == 0:
+		stmt.Names = make([]string, len(s.Params))
+		for i := range s.Params {
+			stmt.Names[i] = s.Params[i].Name
+		}
+	default:
+		for i := range s.Params {
+			if name := s.Params[i].Name; name != "" && name[0] != '?' {
+				stmt.SQL = sqltext.Parse(stmt.SQL).Stmts[0].InlineParam(i+1, "?"+strconv.Itoa(i+1))
+			}
+		}
+	}
 }
 
 // A binder hands out arguments.
@@ -217,6 +249,10 @@ func inlineInfinities(stmt *exec.Stmt) {
 	}
 	if inlined {
 		// The last parameters may be gone from the text.
-		stmt.Args = stmt.Args[:len(sqltext.Parse(stmt.SQL).Params)]
+		n := len(sqltext.Parse(stmt.SQL).Params)
+		stmt.Args = stmt.Args[:n]
+		if stmt.Names != nil {
+			stmt.Names = stmt.Names[:n]
+		}
 	}
 }

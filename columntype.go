@@ -2,7 +2,6 @@ package tursoopt
 
 import (
 	"database/sql"
-	"math"
 	"reflect"
 	"strconv"
 	"strings"
@@ -44,8 +43,9 @@ func (r *rows) ColumnTypeDatabaseTypeName(i int) string {
 	return name
 }
 
-// ColumnTypeLength is the declared length of a text or blob, without one the
-// largest that SQLite could have.
+// ColumnTypeLength is the declared length of a text or blob. Without one there
+// is none to tell: GORM rebuilds a table whose column seems to have another
+// length than its model.
 func (r *rows) ColumnTypeLength(i int) (length int64, ok bool) {
 	name, args := splitDecltype(r.cols[i].Decltype)
 	switch affinity(name) {
@@ -59,7 +59,7 @@ func (r *rows) ColumnTypeLength(i int) (length int64, ok bool) {
 	if n, err := strconv.ParseInt(args, 10, 64); err == nil && n >= 0 {
 		return n, true
 	}
-	return math.MaxInt64, true
+	return 0, false
 }
 
 // ColumnTypePrecisionScale is what a DECIMAL or NUMERIC column declares.

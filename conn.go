@@ -49,6 +49,9 @@ func (c *conn) ExecContext(ctx context.Context, query string, args []driver.Name
 }
 
 func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	if b := batchOf(args); b != nil {
+		return c.queryBatch(ctx, b)
+	}
 	return c.queryText(ctx, c.connector.stmts.Get(query), args)
 }
 

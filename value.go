@@ -23,6 +23,8 @@ func checkNamedValue(nv *driver.NamedValue) error {
 		name = nv.Name
 	}
 	switch nv.Value.(type) {
+	case *batchCall:
+		return nil
 	case sql.Out, *sql.Out:
 		return fmt.Errorf("turso-opt: argument %s: SQLite has no output parameters", name)
 	}

@@ -49,6 +49,9 @@ const (
 type Stmt struct {
 	SQL  string
 	Args []Value
+	// Names are the names of all parameters, with their prefixes; nil if they are
+	// bound by number. sqld binds a parameter that has a name by its name only.
+	Names []string
 	// WantRows is false when nobody will read the rows.
 	WantRows bool
 	// Note is what earlier executions of this text have taught; never nil.

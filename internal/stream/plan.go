@@ -38,6 +38,9 @@ type Plan struct {
 	AskState bool
 	// Close ends the stream in the same request, where the server can.
 	Close bool
+	// Nested: an Atomic plan runs inside a transaction, which Begin opens or which
+	// is open already.
+	Nested bool
 	// Late is called when the exchange has ended after its caller had left.
 	Late func()
 }
@@ -54,6 +57,9 @@ const (
 	// Separate: as Independent, each as a request of its own in one pipeline, so
 	// that the server cannot refuse them as a whole. This costs it more.
 	Separate
+	// Atomic: as Chain, in a transaction of their own, or inside one, if Nested, in
+	// a savepoint: of what fails nothing stays.
+	Atomic
 	// Transaction: all in one transaction of their own, which Begin opens. A
 	// statement that fails undoes itself only. See CommitGroup.
 	Transaction
@@ -108,6 +114,11 @@ type compiled struct {
 	tail    int  // step of Tail, -1 if none
 	state   int  // index of the request that tells the state, -1 if none
 	undo    int  // index of the request that rolls a Transaction back, 0 if none
+
+	// Of the shapes Atomic and Separate:
+	places  []place // of the statements
+	guarded bool
+	entered place // what did not run if the guard refused
 }
 
 func ok(step int) *hrana.Cond { return &hrana.Cond{Type: hrana.CondOK, Step: uint32(step)} }
@@ -139,7 +150,16 @@ func and(conds ...*hrana.Cond) *hrana.Cond {
 var inTransaction = not(&hrana.Cond{Type: hrana.CondIsAutocommit})
 
 func message(s *exec.Stmt, index uint64) hrana.Stmt {
-	return hrana.Stmt{SQL: s.SQL, Args: s.Args, WantRows: s.WantRows, ReplicationIndex: index}
+	m := hrana.Stmt{SQL: s.SQL, Args: s.Args, WantRows: s.WantRows, ReplicationIndex: index}
+	if s.Names == nil {
+		return m
+	}
+	m.Args = nil
+	m.Named = make([]hrana.NamedArg, 0, len(s.Names))
+	for i, name := range s.Names {
+		m.Named = append(m.Named, hrana.NamedArg{Name: name, Value: s.Args[i]})
+	}
+	return m
 }
 
 // compile writes a plan for a level of the protocol.
@@ -154,11 +174,10 @@ func (p *Plan) compile(level hranahttp.Level, index uint64) compiled {
 	case p.Shape == Transaction:
 		c.batched = true
 		c.reqs = p.transaction(&c, index)
+	case p.Shape == Atomic:
+		p.atomic(&c, index)
 	case p.Shape == Separate:
-		c.reqs = make([]hrana.StreamReq, 0, len(p.Stmts)+1)
-		for i := range p.Stmts {
-			c.reqs = append(c.reqs, hrana.StreamReq{Type: hrana.Execute, Stmt: message(&p.Stmts[i], index)})
-		}
+		p.separate(&c, index)
 	case p.Begin == "" && !p.Guard && !p.Undo && p.Tail == NoTail && len(p.Stmts) == 1:
 		c.reqs = append(make([]hrana.StreamReq, 0, 2), hrana.StreamReq{Type: hrana.Execute, Stmt: message(&p.Stmts[0], index)})
 	case len(p.Stmts) > 0 || p.Begin != "" || p.Tail != NoTail:
@@ -256,7 +275,11 @@ func (p *Plan) outcome(c *compiled, results []hrana.StreamResult) *Outcome {
 		b := results[c.undo].Batch
 		o.RolledBack = b != nil && len(b.Steps) > 0 && b.Steps[0] != nil
 	}
-	if c.batched {
+	switch {
+	case c.places != nil:
+		p.readPlaces(c, o, results)
+		return o
+	case c.batched:
 		p.readBatch(c, o, &results[0])
 		return o
 	}
@@ -268,13 +291,8 @@ func (p *Plan) outcome(c *compiled, results []hrana.StreamResult) *Outcome {
 
 func (p *Plan) readBatch(c *compiled, o *Outcome, r *hrana.StreamResult) {
 	if r.Err != nil {
-		// The batch failed as a whole. After a parse error nothing of it ran; after
-		// anything else each step may have run. The first statement is told, the
-		// others have not had an outcome.
-		err := stmtError(r.Err)
-		if err.Proof == exec.Failed && err.Code != "SQL_PARSE_ERROR" {
-			err.Proof = exec.OutcomeUnknown
-		}
+		// The first statement is told, the others have not had an outcome.
+		err := wholeError(r.Err)
 		o.Whole = err
 		switch {
 		case len(o.Results) > 0:
@@ -286,15 +304,12 @@ func (p *Plan) readBatch(c *compiled, o *Outcome, r *hrana.StreamResult) {
 		}
 		return
 	}
+	results := []hrana.StreamResult{*r}
 	at := func(step int) exec.StmtResult {
-		var s exec.StmtResult
-		if step >= 0 && step < len(r.Batch.Steps) {
-			s.Result = r.Batch.Steps[step]
+		if step < 0 {
+			return exec.StmtResult{}
 		}
-		if step >= 0 && step < len(r.Batch.Errors) {
-			s.Err = stmtError(r.Batch.Errors[step])
-		}
-		return s
+		return at(results, place{0, step})
 	}
 	o.Begin, o.Check = at(c.begin), at(c.checkAt)
 	for i := range o.Results {
