@@ -2,6 +2,7 @@ package hrana
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 
@@ -73,6 +74,9 @@ func decodeJSONCursorResp(msg []byte, resp *CursorResp) error {
 
 func appendJSONCursorEntry(dst []byte, e *CursorEntry, t *exec.Table, row int) ([]byte, error) {
 	w := jsonWriter{b: dst}
+	if (e.Type == StepError || e.Type == CursorError) && e.Err == nil {
+		w.fail(errors.New("an error entry without the error"))
+	}
 	switch e.Type {
 	case StepBegin:
 		w.raw(`{"type":"step_begin","step":`)

@@ -244,35 +244,28 @@ func unescape(b []byte) (c rune, n int, why string) {
 	if len(b) < 2 {
 		return 0, 0, "an escape that is cut off"
 	}
-	switch b[1] {
-	case '"', '\\', '/':
-		return rune(b[1]), 2, ""
-	case 'b':
-		return '\b', 2, ""
-	case 'f':
-		return '\f', 2, ""
-	case 'n':
-		return '\n', 2, ""
-	case 'r':
-		return '\r', 2, ""
-	case 't':
-		return '\t', 2, ""
-	case 'u':
-		hi, ok := hex4(b)
-		switch {
-		case !ok:
-			return 0, 0, "an escape without four hexadecimal digits"
-		case hi < 0xd800 || hi > 0xdfff:
-			return hi, 6, ""
-		}
-		lo, ok := hex4(b[6:])
-		if !ok || hi > 0xdbff || lo < 0xdc00 || lo > 0xdfff {
-			return 0, 0, "half of a surrogate pair"
-		}
-		return 0x10000 + (hi-0xd800)<<10 + (lo - 0xdc00), 12, ""
+	if c := shortEscapes[b[1]]; c != 0 {
+		return rune(c), 2, ""
 	}
-	return 0, 0, "an unknown escape"
+	if b[1] != 'u' {
+		return 0, 0, "an unknown escape"
+	}
+	hi, ok := hex4(b)
+	switch {
+	case !ok:
+		return 0, 0, "an escape without four hexadecimal digits"
+	case hi < 0xd800 || hi > 0xdfff:
+		return hi, 6, ""
+	}
+	lo, ok := hex4(b[6:])
+	if !ok || hi > 0xdbff || lo < 0xdc00 || lo > 0xdfff {
+		return 0, 0, "half of a surrogate pair"
+	}
+	return 0x10000 + (hi-0xd800)<<10 + (lo - 0xdc00), 12, ""
 }
+
+// shortEscapes are the characters that a backslash and one letter stand for.
+var shortEscapes = [256]byte{'"': '"', '\\': '\\', '/': '/', 'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t'}
 
 // hex4 reads \uXXXX at the start of b.
 func hex4(b []byte) (c rune, ok bool) {

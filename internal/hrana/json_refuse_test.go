@@ -98,6 +98,8 @@ func TestJSONRefusesAnswers(t *testing.T) {
 		{value(`"\udc00\ud800"`), "half of a surrogate pair"},
 		{`{"results":[{"type":"ok","response":{"type":"execute","result":{"cols":[{"name":"a"}],"rows":[[{"type":"text","value":"\`, "an escape that is cut off"},
 		{result(`{"cols":[],"rows":[],"affected_row_count":9223372036854775808}`), "an integer of 64 bits was expected"},
+		{result(`{"cols":[],"rows":[],"query_duration_ms":1e999}`), "a number is out of range"},
+		{`{"results":[{"type":"ok","response":{"type":"get_autocommit","is_autocommit":null}}]}`, "true or false was expected"},
 		{result(`{"cols":[],"rows":[],"affected_row_count":true}`), "a number was expected"},
 		{result(`{"cols":[],"rows":[],"replication_index":18446744073709551616}`), "an unsigned integer of 64 bits was expected"},
 		{result(`{"cols":[],"rows":[],"replication_index":-1}`), "an unsigned integer of 64 bits was expected"},
@@ -191,5 +193,35 @@ func TestJSONRefusesRequests(t *testing.T) {
 	}
 	if err := DecodeCursorReq(JSON, []byte(`{"baton":null}`), new(CursorReq)); err == nil || !strings.Contains(err.Error(), "without a batch") {
 		t.Errorf("a cursor without a batch is refused with %v", err)
+	}
+}
+
+// A server must not answer with what its client would refuse.
+func TestJSONRefusesToWriteAnswers(t *testing.T) {
+	text := &exec.Result{Cols: []exec.Column{{Name: "a"}}}
+	text.Rows.Reset(1)
+	text.Rows.AppendBytes(exec.Text, []byte("a\xff"))
+	text.Rows.EndRow()
+	for _, c := range []struct {
+		res  StreamResult
+		want string
+	}{
+		{StreamResult{}, "type 0"},
+		{StreamResult{Type: Execute}, "execute without a result"},
+		{StreamResult{Type: BatchRequest}, "batch without a result"},
+		{StreamResult{Type: Describe}, "describe without a result"},
+		{StreamResult{Type: Execute, Stmt: text}, "not valid UTF-8"},
+		{StreamResult{Type: BatchRequest, Batch: &BatchResult{Steps: []*exec.Result{nil, text}}}, "not valid UTF-8"},
+		{StreamResult{Err: &Error{Message: "\xff"}}, "not valid UTF-8"},
+	} {
+		b, err := AppendPipelineResp([]byte(prefix), JSON, &PipelineResp{Results: []StreamResult{c.res}})
+		if err == nil || !strings.Contains(err.Error(), c.want) || string(b) != prefix {
+			t.Errorf("%+v is refused with %v, want %q", c.res, err, c.want)
+		}
+	}
+	for _, e := range []*CursorEntry{{}, {Type: 99}, {Type: StepError}, {Type: CursorError}} {
+		if _, err := AppendCursorEntry(nil, JSON, e, nil, 0); err == nil {
+			t.Errorf("%+v is written", e)
+		}
 	}
 }
