@@ -76,19 +76,23 @@ func Run(ctx context.Context, o Options, out io.Writer) (healthy bool, err error
 	if err != nil {
 		return false, write(out, "DSN", unreadable(err))
 	}
-	out = &target.Scrubber{W: out, Secrets: target.Secrets(cfg)}
-	if _, err := fmt.Fprintf(out, "database %s\n\n", cfg); err != nil {
+	return inspect(ctx, newPatient(cfg, o.DSN == ""), o.Timeout, out)
+}
+
+// inspect takes all steps, up to the first that nothing can follow.
+func inspect(ctx context.Context, p *patient, limit time.Duration, out io.Writer) (healthy bool, err error) {
+	defer p.close()
+	out = &target.Scrubber{W: out, Secrets: target.Secrets(p.cfg)}
+	if _, err := fmt.Fprintf(out, "database %s\n\n", p.cfg); err != nil {
 		return false, err
 	}
-	p := newPatient(cfg, o.DSN)
-	defer p.close()
 	f := p.examineDSN(time.Now())
 	if err := write(out, "DSN", f); err != nil || f.status == failure {
 		return false, err
 	}
 	healthy = true
 	for i, c := range checks {
-		f := p.examine(ctx, c, o.Timeout)
+		f := p.examine(ctx, c, limit)
 		if ctx.Err() != nil {
 			return false, ctx.Err()
 		}

@@ -36,9 +36,9 @@ func explain(err error) (what, advice string) {
 		return "this machine does not trust the certificate's issuer",
 			"install the issuer's certificate, or the package ca-certificates if there are none at all; a program can set Config.TLSConfig"
 	case errors.As(err, &hostname):
-		return text, "use the host name that the certificate is for"
+		return strings.TrimPrefix(hostname.Error(), "x509: "), "use the host name that the certificate is for"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return "the certificate is not valid now: " + text, "look at this machine's clock; or the server's certificate must be renewed"
+		return "the certificate is not valid now: " + strings.TrimPrefix(invalid.Error(), "x509: "), "look at this machine's clock; or the server's certificate must be renewed"
 	case errors.As(err, &record), strings.Contains(text, "server gave HTTP response to HTTPS client"):
 		return "the server does not speak TLS at this port", "use http://, or tls=0 and a port with libsql://"
 	case strings.Contains(text, "malformed HTTP response"), strings.Contains(text, "malformed HTTP status"):

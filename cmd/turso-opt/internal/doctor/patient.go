@@ -33,11 +33,12 @@ type patient struct {
 // maxAnswer is how much of an answer is read.
 const maxAnswer = 1 << 20
 
-func newPatient(cfg *tursoopt.Config, dsn string) *patient {
-	return &patient{cfg: cfg, fromEnv: dsn == "", transport: &http.Transport{
+func newPatient(cfg *tursoopt.Config, fromEnv bool) *patient {
+	return &patient{cfg: cfg, fromEnv: fromEnv, transport: &http.Transport{
 		// As the driver's own: no redirects, no compression, HTTP/2 where TLS
 		// offers it.
 		Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, DisableCompression: true,
+		TLSClientConfig: cfg.TLSConfig.Clone(),
 	}}
 }
 

@@ -21,7 +21,14 @@ func handshake(ctx context.Context, p *patient) finding {
 		return byProxy
 	}
 	// What the driver's transport offers.
-	cfg := &tls.Config{ServerName: p.ep.Base.Hostname(), NextProtos: []string{"h2", "http/1.1"}}
+	cfg := p.cfg.TLSConfig.Clone()
+	if cfg == nil {
+		cfg = &tls.Config{}
+	}
+	cfg.NextProtos = []string{"h2", "http/1.1"}
+	if cfg.ServerName == "" {
+		cfg.ServerName = p.ep.Base.Hostname()
+	}
 	var dialer net.Dialer
 	raw, err := dialer.DialContext(ctx, "tcp", p.ep.Addr())
 	if err != nil {
