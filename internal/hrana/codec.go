@@ -43,6 +43,10 @@ func DecodePipelineResp(enc Encoding, data []byte, resp *PipelineResp) error {
 	return decodeJSONPipelineResp(data, resp)
 }
 
+// DecodeError decodes what sqld answers in protobuf to a request that fails as a
+// whole with an error that has a code. In JSON it has other forms beside this one.
+func DecodeError(data []byte) (*Error, error) { return protoError(data) }
+
 // AppendCursorReq encodes the body of a cursor request.
 func AppendCursorReq(dst []byte, enc Encoding, req *CursorReq) ([]byte, error) {
 	if enc == Protobuf {
