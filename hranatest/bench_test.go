@@ -120,7 +120,7 @@ func BenchmarkConnSelect(b *testing.B) {
 	p := program{steps: []step{{query: query{command: command{sql: "select 1"}, wantRows: true}}}}
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := c.run(b.Context(), &p, new(collector)); err != nil {
+		if err := c.run(b.Context(), &p, new(collector), true); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -2,7 +2,6 @@ package hranatest
 
 import (
 	"github.com/turso-opt/turso-opt/internal/exec"
-	"github.com/turso-opt/turso-opt/internal/hrana"
 )
 
 // A collector keeps all that a program gives, up to a limit.
@@ -12,7 +11,7 @@ type collector struct {
 	rows    exec.Table
 	cols    []exec.Column
 	results []*exec.Result
-	errors  []*hrana.Error
+	errors  []*refusal
 }
 
 var _ listener = (*collector)(nil)
@@ -48,6 +47,6 @@ func (l *collector) done(res *exec.Result, err *refusal) error {
 		res.Cols, res.Rows = l.cols, l.rows
 	}
 	l.results = append(l.results, res)
-	l.errors = append(l.errors, (*hrana.Error)(err))
+	l.errors = append(l.errors, err)
 	return nil
 }

@@ -34,7 +34,7 @@ func (s *Server) cursor(w http.ResponseWriter, r *http.Request, body []byte, e e
 	defer conn.release()
 	out := s.stream(w, r, e)
 	head := hrana.CursorResp{Baton: s.streams.release(st), BaseURL: s.baseURL()}
-	l := cursorListener{out: out, encoding: e.encoding}
+	l := cursorListener{out: out, encoding: e.encoding, profile: s.opts.Profile}
 	if l.buf, err = hrana.AppendCursorResp(l.buf, e.encoding, &head); err != nil {
 		return internal(err.Error())
 	}
@@ -48,6 +48,7 @@ const flushAt = 16 << 10
 type cursorListener struct {
 	out      *body
 	encoding hrana.Encoding
+	profile  Profile
 	buf      []byte
 	row1     exec.Table // the row that is being sent
 	step     uint32
@@ -92,7 +93,7 @@ func (l *cursorListener) done(res *exec.Result, refused *refusal) error {
 	l.begun = false
 	switch {
 	case refused != nil:
-		return l.send(&hrana.CursorEntry{Type: hrana.StepError, Step: step, Err: (*hrana.Error)(refused)})
+		return l.send(&hrana.CursorEntry{Type: hrana.StepError, Step: step, Err: l.profile.refusal(refused)})
 	case res != nil:
 		return l.send(&hrana.CursorEntry{
 			Type: hrana.StepEnd, RowsAffected: res.RowsAffected, LastInsertID: res.LastInsertID,
@@ -105,7 +106,7 @@ func (l *cursorListener) done(res *exec.Result, refused *refusal) error {
 // status has been sent long ago.
 func (l *cursorListener) finish(err error, index func() uint64) error {
 	if refused, ok := err.(*refusal); ok {
-		err = l.send(&hrana.CursorEntry{Type: hrana.CursorError, Err: (*hrana.Error)(refused)})
+		err = l.send(&hrana.CursorEntry{Type: hrana.CursorError, Err: l.profile.refusal(refused)})
 	} else if err == nil {
 		err = l.send(&hrana.CursorEntry{Type: hrana.ReplicationIndexEntry, ReplicationIndex: index()})
 	}

@@ -15,11 +15,14 @@ import (
 // rolled back.
 type failure struct {
 	status int
-	header http.Header
-	// message is a text/plain body, unless json or code says otherwise.
+	// message is a text/plain body, unless json or code says otherwise: json is
+	// {"error": message} with the code if there is one, code alone is Hrana's
+	// error in the encoding of the request.
 	message string
-	json    bool // {"error": message}
+	json    bool
 	code    string
+	// undecodable: the body was not what was expected.
+	undecodable bool
 }
 
 func (f *failure) Error() string { return f.message }
@@ -43,6 +46,8 @@ var (
 		message: "The stream has expired due to inactivity",
 		code:    "STREAM_EXPIRED",
 	}
+	// errStreamLost is about a baton from before all were forgotten.
+	errStreamLost   = misuse("Received an invalid baton")
 	errNoStreamFree = &failure{
 		status:  http.StatusTooManyRequests,
 		message: "Timed out while opening database connection",

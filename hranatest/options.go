@@ -76,6 +76,11 @@ type Options struct {
 	// texts is closed at the end of the request, and the answer has no baton, as
 	// Turso Cloud may do.
 	NullBatons bool
+	// StreamCodes: with the profile Cloud, an answer about a stream that is no
+	// more carries a code and, if the server knows what became of it, the status
+	// 410, as PROTOCOL.md has it since 2026. Without, all are a 404 with a
+	// message alone, as before.
+	StreamCodes bool
 
 	// StreamIdle, TxTimeout, MaxStreams, OpenTimeout, MaxResponse and MaxValue
 	// are as the constants named Default; zero means the default.

@@ -12,6 +12,9 @@ func (s *Server) pipeline(w http.ResponseWriter, r *http.Request, body []byte, e
 	if err := hrana.DecodePipelineReq(e.encoding, body, &req); err != nil {
 		return undecodable(e.encoding, err)
 	}
+	if err := s.opts.Profile.admits(req.Requests); err != nil {
+		return err
+	}
 	st, err := s.streams.acquire(r.Context(), req.Baton)
 	if err != nil {
 		return err
@@ -39,9 +42,6 @@ func (s *Server) pipeline(w http.ResponseWriter, r *http.Request, body []byte, e
 func (c *call) serveAll(requests []hrana.StreamReq) ([]hrana.StreamResult, error) {
 	results := make([]hrana.StreamResult, 0, len(requests))
 	for i := range requests {
-		if err := c.opts.Profile.admits(&requests[i]); err != nil {
-			return nil, err
-		}
 		res, err := c.serve(&requests[i])
 		if err != nil {
 			return nil, err

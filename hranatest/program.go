@@ -29,15 +29,17 @@ type listener interface {
 // run executes a program. Its error ends the program: it is a *refusal of the
 // whole, or a *failure.
 //
-// A step counts as ok if it was executed without an error; it counts as failed
-// otherwise, also if it was skipped, where the specification says it should not.
-func (c *conn) run(ctx context.Context, p *program, l listener) error {
-	ok := make([]bool, len(p.steps))
+// A step counts as ok if it was executed without an error. Otherwise it counts
+// as failed, also if it was skipped; unless failsSkipped is false, as the
+// specification of version 3 has it.
+func (c *conn) run(ctx context.Context, p *program, l listener, failsSkipped bool) error {
+	past := outcomes{ok: make([]bool, len(p.steps)), failed: make([]bool, len(p.steps))}
 	taken := false
 	for i := range p.steps {
 		s := &p.steps[i]
-		res, err := c.step(ctx, s, ok, &taken, l)
-		ok[i] = res != nil
+		res, err := c.step(ctx, s, &past, &taken, l)
+		past.ok[i] = res != nil
+		past.failed[i] = err != nil || failsSkipped && res == nil
 		var r *refusal
 		if err != nil {
 			if r = ofStep(err); r == nil {
@@ -53,7 +55,7 @@ func (c *conn) run(ctx context.Context, p *program, l listener) error {
 
 // step locks the connection for one step, so that a waiting writer can get at
 // it between two.
-func (c *conn) step(ctx context.Context, s *step, ok []bool, taken *bool, l listener) (*exec.Result, error) {
+func (c *conn) step(ctx context.Context, s *step, past *outcomes, taken *bool, l listener) (*exec.Result, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	// Once a program has learned that its transaction was taken away, nothing
@@ -63,7 +65,7 @@ func (c *conn) step(ctx context.Context, s *step, ok []bool, taken *bool, l list
 	if *taken {
 		return nil, errTxTimeout
 	}
-	if s.cond != nil && !holds(s.cond, ok, c.db.GetAutocommit()) {
+	if s.cond != nil && !past.satisfy(s.cond, c.db.GetAutocommit()) {
 		return nil, nil
 	}
 	return c.execute(ctx, &s.query, l)
@@ -77,32 +79,34 @@ func ofStep(err error) *refusal {
 	return nil
 }
 
-func holds(cond *hrana.Cond, ok []bool, autocommit bool) bool {
+// outcomes are those of the steps so far.
+type outcomes struct{ ok, failed []bool }
+
+// satisfy reports whether a condition holds.
+func (o *outcomes) satisfy(cond *hrana.Cond, autocommit bool) bool {
 	switch cond.Type {
 	case hrana.CondOK:
-		return ok[cond.Step]
+		return o.ok[cond.Step]
 	case hrana.CondError:
-		return !ok[cond.Step]
+		return o.failed[cond.Step]
 	case hrana.CondNot:
-		return !holds(cond.Conds[0], ok, autocommit)
+		return !o.satisfy(cond.Conds[0], autocommit)
 	case hrana.CondAnd:
 		for _, each := range cond.Conds {
-			if !holds(each, ok, autocommit) {
+			if !o.satisfy(each, autocommit) {
 				return false
 			}
 		}
 		return true
 	case hrana.CondOr:
 		for _, each := range cond.Conds {
-			if holds(each, ok, autocommit) {
+			if o.satisfy(each, autocommit) {
 				return true
 			}
 		}
 		return false
-	case hrana.CondIsAutocommit:
-		return autocommit
 	}
-	return false
+	return autocommit // hrana.CondIsAutocommit
 }
 
 // checkCond refuses a condition that the protocol does not allow in step number

@@ -28,7 +28,7 @@ func (c *call) serve(req *hrana.StreamReq) (hrana.StreamResult, error) {
 	res := hrana.StreamResult{Type: req.Type}
 	err := c.try(req, &res)
 	if r, ok := err.(*refusal); ok {
-		return hrana.StreamResult{Type: req.Type, Err: (*hrana.Error)(r)}, nil
+		return hrana.StreamResult{Type: req.Type, Err: c.opts.Profile.refusal(r)}, nil
 	}
 	return res, err
 }
@@ -40,7 +40,7 @@ func (c *call) try(req *hrana.StreamReq, res *hrana.StreamResult) error {
 		c.streams.closeConn(st)
 		return nil
 	case hrana.StoreSQL:
-		return st.store(req.SQLID, req.SQL)
+		return st.store(req.SQLID, req.SQL, c.opts.Profile.replacesStored())
 	case hrana.CloseSQL:
 		delete(st.sqls, req.SQLID)
 		return nil
@@ -101,11 +101,12 @@ func (st *stream) text(sql string, id int32, stored bool) (string, error) {
 	return sql, nil
 }
 
-func (st *stream) store(id int32, sql string) error {
-	if _, ok := st.sqls[id]; ok {
+func (st *stream) store(id int32, sql string, replace bool) error {
+	_, exists := st.sqls[id]
+	if exists && !replace {
 		return misuse(fmt.Sprintf("SQL text %d already exists", id))
 	}
-	if len(st.sqls) >= maxStored {
+	if !exists && len(st.sqls) >= maxStored {
 		return refuse("SQL_STORE_TOO_MANY",
 			fmt.Sprintf("The server already stores %d SQL texts, it cannot store more", len(st.sqls)))
 	}
@@ -160,7 +161,7 @@ func (c *call) query(stmt *hrana.Stmt, strict bool) (*query, error) {
 func (c *call) program(b *hrana.Batch) (*program, error) {
 	p := &program{steps: make([]step, len(b.Steps))}
 	for i := range b.Steps {
-		q, err := c.query(&b.Steps[i].Stmt, true)
+		q, err := c.query(&b.Steps[i].Stmt, c.opts.Profile.readsAhead())
 		if err != nil {
 			return nil, err
 		}
@@ -183,7 +184,7 @@ func (c *call) run(conn *conn, p *program, l listener) error {
 			}
 		}
 	}
-	return conn.run(c.ctx, p, l)
+	return conn.run(c.ctx, p, l, c.opts.Profile.failsSkipped())
 }
 
 func (c *call) execute(q *query) (*exec.Result, error) {
@@ -193,7 +194,7 @@ func (c *call) execute(q *query) (*exec.Result, error) {
 		return nil, err
 	}
 	if r := l.errors[0]; r != nil {
-		return nil, (*refusal)(r)
+		return nil, r
 	}
 	l.results[0].ReplicationIndex = c.replicationIndex()
 	return l.results[0], nil
@@ -204,7 +205,11 @@ func (c *call) batch(p *program) (*hrana.BatchResult, error) {
 	if err := c.run(c.stream.conn, p, &l); err != nil {
 		return nil, err
 	}
-	return &hrana.BatchResult{Steps: l.results, Errors: l.errors, ReplicationIndex: c.replicationIndex()}, nil
+	errors := make([]*hrana.Error, len(l.errors))
+	for i, r := range l.errors {
+		errors[i] = c.opts.Profile.refusal(r)
+	}
+	return &hrana.BatchResult{Steps: l.results, Errors: errors, ReplicationIndex: c.replicationIndex()}, nil
 }
 
 // sequence runs the statements of a script until the first error. It is a batch
@@ -227,7 +232,7 @@ func (c *call) sequence(sql string) error {
 	}
 	for _, r := range l.errors {
 		if r != nil {
-			return (*refusal)(r)
+			return r
 		}
 	}
 	return nil

@@ -60,7 +60,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	page, ok := pages[path]
 	if !ok || !s.opts.Profile.shows(path) {
 		s.counters.request("")
-		s.write(w, r, http.StatusNotFound, "", nil)
+		contentType, text := s.opts.Profile.notFound()
+		s.write(w, r, http.StatusNotFound, contentType, []byte(text))
 		return
 	}
 	s.counters.request(path)
@@ -79,6 +80,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // endpoint answers a request to an endpoint, with the faults that are asked for.
 func (s *Server) endpoint(w http.ResponseWriter, r *http.Request, body []byte, e endpoint) {
 	if r.Method != http.MethodPost {
+		if s.opts.Profile == V2 {
+			s.write(w, r, http.StatusNotFound, "text/plain", []byte("Not Found"))
+			return
+		}
 		w.Header().Set("Allow", "POST")
 		s.write(w, r, http.StatusMethodNotAllowed, "", nil)
 		return
@@ -126,14 +131,15 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error, e endpo
 	if !errors.As(err, &f) {
 		f = internal(err.Error())
 	}
-	f = s.opts.Profile.failure(f)
+	f = s.opts.Profile.failure(f, s.opts.StreamCodes)
 	contentType, text := "text/plain", []byte(f.message)
 	switch {
 	case f.json:
 		contentType = "application/json"
 		text = mustJSON(struct {
 			Error string `json:"error"`
-		}{f.message})
+			Code  string `json:"code,omitempty"`
+		}{f.message, f.code})
 	case f.code != "":
 		contentType = contentTypeOf(e.encoding)
 		if e.encoding == hrana.Protobuf {
@@ -176,8 +182,11 @@ func contentTypeOf(e hrana.Encoding) string {
 
 // undecodable is what sqld says of a body that it cannot read.
 func undecodable(e hrana.Encoding, err error) *failure {
+	text := "Cannot deserialize client message from JSON: "
 	if e == hrana.Protobuf {
-		return misuse("Could not decode client message from Protobuf: failed to decode Protobuf message: " + err.Error())
+		text = "Could not decode client message from Protobuf: failed to decode Protobuf message: "
 	}
-	return misuse("Cannot deserialize client message from JSON: " + err.Error())
+	f := misuse(text + err.Error())
+	f.undecodable = true
+	return f
 }

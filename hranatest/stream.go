@@ -29,6 +29,10 @@ const (
 // one.
 const expiredMemory = 300 * time.Second
 
+// maxLost is how many times batons can be forgotten and still be told from
+// invalid ones.
+const maxLost = 8
+
 // streams are all streams of a server. Their state belongs to mu; conn and sqls
 // of a stream in use belong to the request that uses it.
 type streams struct {
@@ -41,6 +45,7 @@ type streams struct {
 
 	mu   sync.Mutex
 	key  batonKey
+	lost []batonKey // of batons that were forgotten, the last few
 	byID map[uint64]*stream
 }
 
@@ -65,6 +70,11 @@ func (ss *streams) acquire(ctx context.Context, baton string) (*stream, error) {
 	defer ss.mu.Unlock()
 	id, count, ok := ss.key.decode(baton)
 	if !ok {
+		for i := range ss.lost {
+			if _, _, ok := ss.lost[i].decode(baton); ok {
+				return nil, errStreamLost
+			}
+		}
 		return nil, errBatonInvalid
 	}
 	s := ss.byID[id]
@@ -195,6 +205,10 @@ func (ss *streams) expireAll() int {
 func (ss *streams) forget() {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
+	if len(ss.lost) == maxLost {
+		ss.lost = ss.lost[1:]
+	}
+	ss.lost = append(ss.lost, ss.key)
 	ss.key = newBatonKey()
 	for id, s := range ss.byID {
 		if s.timer != nil {
