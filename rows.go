@@ -3,7 +3,9 @@ package tursoopt
 import (
 	"context"
 	"database/sql/driver"
+	"fmt"
 	"io"
+	"math"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
 )
@@ -107,10 +109,22 @@ func (r *rows) Next(dest []driver.Value) error {
 		r.row = 0
 	}
 	for i := range dest {
-		dest[i] = r.value(i)
+		v := r.value(i)
+		if f, ok := v.(float64); ok && math.IsNaN(f) {
+			return r.notFinite(i)
+		}
+		dest[i] = v
 	}
 	r.row++
 	return nil
+}
+
+// notFinite is for NaN, which SQLite does not have: the JSON codec gives it for
+// an infinity, of which JSON does not say which one it is. Told to the program
+// as a number, it would come back as NULL.
+func (r *rows) notFinite(col int) error {
+	return fmt.Errorf("turso-opt: column %s holds an infinity, and JSON does not say which; "+
+		"ask for it by encoding=protobuf, or as text by printf('%%g', ...)", r.cols[col].Name)
 }
 
 func (r *rows) value(col int) driver.Value {

@@ -9,10 +9,18 @@ import (
 // and time.Time.String write a time: a date, then after a blank or a T hours and
 // minutes, seconds, a fraction, and a zone (Z, +hh:mm, +hhmm, with or without a
 // blank before it, a zone's name after it). Without a zone it is UTC, as SQLite
-// has it. What is not a time in whole is none.
+// has it. A year may be negative, as SQLite's are. What is not a time in whole is
+// none.
 func parseTime(s string) (t time.Time, ok bool) {
 	p := timeParser{s: s}
+	bc := strings.HasPrefix(p.s, "-")
+	if bc {
+		p.s = p.s[1:]
+	}
 	year, ok1 := p.digits(4)
+	if bc {
+		year = -year
+	}
 	month, ok2 := p.after('-', 2)
 	day, ok3 := p.after('-', 2)
 	if !ok1 || !ok2 || !ok3 {
@@ -101,7 +109,7 @@ func (p *timeParser) zone() (loc *time.Location, ok bool) {
 	switch {
 	case p.s == "":
 		return time.UTC, true
-	case z == "Z", z == "UTC":
+	case z == "Z", z == "z", z == "UTC":
 		p.s = ""
 		return time.UTC, true
 	case z == "" || z[0] != '+' && z[0] != '-':

@@ -15,6 +15,15 @@ import (
 // timeFormat is how libsql-client-go writes a time.Time.
 const timeFormat = "2006-01-02 15:04:05.999999999-07:00"
 
+// formatTime writes a time so that parseTime gives the same instant. Zones of
+// former centuries differ from UTC by seconds too, which the format has not.
+func formatTime(t time.Time) string {
+	if _, offset := t.Zone(); offset%60 != 0 {
+		t = t.UTC()
+	}
+	return t.Format(timeFormat)
+}
+
 // checkNamedValue converts an argument to what toValue takes; its errors name
 // the argument and its type, never its value.
 func checkNamedValue(nv *driver.NamedValue) error {
@@ -47,7 +56,7 @@ func checkNamedValue(nv *driver.NamedValue) error {
 			return fmt.Errorf("turso-opt: argument %s: the string is not valid UTF-8; pass []byte", name)
 		}
 	case time.Time:
-		v = x.Format(timeFormat)
+		v = formatTime(x)
 	}
 	nv.Value = v
 	return nil
@@ -78,7 +87,7 @@ func toValue(v driver.Value) (exec.Value, error) {
 		}
 		return exec.Value{Kind: exec.Integer}, nil
 	case time.Time:
-		return exec.Value{Kind: exec.Text, Text: x.Format(timeFormat)}, nil
+		return exec.Value{Kind: exec.Text, Text: formatTime(x)}, nil
 	}
 	return exec.Value{}, fmt.Errorf("turso-opt: an argument of type %T cannot be stored", v)
 }
