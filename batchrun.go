@@ -138,6 +138,7 @@ func (s *session) batchPlan(c *call, independent bool) *stream.Plan {
 	if independent {
 		p.Shape, p.AskState = stream.Separate, s.inTx()
 	}
+	p.Close = s.closes(c)
 	switch s.tx {
 	case txPending:
 		p.Begin, p.Nested = s.begin, true
@@ -175,10 +176,7 @@ func (s *session) observeBatch(c *call, o *stream.Outcome) *exec.Error {
 		s.own = nil
 		return nil
 	}
-	if c.text.Stateful {
-		s.settings = true
-		s.own.Pin()
-	}
+	s.keepSettings(c, o)
 	return nil
 }
 

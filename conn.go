@@ -60,15 +60,23 @@ func (c *conn) execText(ctx context.Context, text *sqltext.Text, args []driver.N
 	if err := cl.bind(text, args, false); err != nil {
 		return nil, err
 	}
+	if c.session.pipe != nil {
+		if pipeable(text) {
+			return c.postpone(ctx, &cl)
+		}
+		if err := c.flush(ctx); err != nil {
+			return nil, err
+		}
+	}
 	results, err := c.run(ctx, &cl)
 	if err != nil {
-		return nil, err
+		return nil, c.session.pipe.fail(err)
 	}
 	var sum result
 	for i := range results {
 		switch r := &results[i]; {
 		case r.Err != nil:
-			return nil, c.stmtError(ctx, &cl, i, r.Err)
+			return nil, c.session.pipe.fail(c.stmtError(ctx, &cl, i, r.Err))
 		case r.Result != nil:
 			if r.Result.Cursor != nil {
 				_ = r.Result.Cursor.Close() // nobody reads the rows of an Exec
@@ -87,12 +95,18 @@ func (c *conn) queryText(ctx context.Context, text *sqltext.Text, args []driver.
 	if err := cl.bind(text, args, true); err != nil {
 		return nil, err
 	}
-	results, err := c.run(ctx, &cl)
+	var results []exec.StmtResult
+	var err error
+	if c.session.pipe != nil {
+		results, err = c.runPiped(ctx, &cl)
+	} else {
+		results, err = c.run(ctx, &cl)
+	}
 	if err != nil {
-		return nil, err
+		return nil, c.session.pipe.fail(err)
 	}
 	if len(results) > 0 && results[0].Err != nil {
-		return nil, c.stmtError(ctx, &cl, 0, results[0].Err)
+		return nil, c.session.pipe.fail(c.stmtError(ctx, &cl, 0, results[0].Err))
 	}
 	return newRows(ctx, c, &cl, results), nil
 }

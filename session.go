@@ -42,6 +42,7 @@ type session struct {
 	readOnly bool   // of a transaction by BeginTx
 	begin    string // how a pending transaction will begin
 	cause    *exec.Error
+	pipe     *pipe // what a pipelined transaction has not sent; nil otherwise
 	// gate is where writers ask to enter the server; inGate: the transaction has
 	// been let in, and leaves with its end.
 	gate   *lane.Gate
@@ -237,8 +238,16 @@ func (s *session) plan(c *call) *stream.Plan {
 	default:
 		p.Undo = len(c.stmts) > 1
 		p.AskState = c.text.TxControl
+		p.Close = s.closes(c)
 	}
 	return p
+}
+
+// closes tells whether the stream ends with a call: nobody else could use one
+// that has been written on as if it were new, and what this session may ask of it
+// is known from the results.
+func (s *session) closes(c *call) bool {
+	return !s.held && !s.inTx() && !s.settings && !c.text.ReadOnly && !c.text.Stateful && !c.text.TxControl
 }
 
 // failed notes what a request without an outcome means for the session, and
@@ -305,26 +314,29 @@ func (s *session) observe(c *call, o *stream.Outcome) *exec.Error {
 		return nil
 	}
 	s.transition(c, o, failed)
-	if c.text.Stateful && !c.text.TxControl || c.text.Stateful && s.setsMore(c) {
-		s.settings = true
-		s.own.Pin()
-	}
+	s.keepSettings(c, o)
 	return nil
 }
 
-// setsMore tells whether a text that controls transactions has other effects on
-// its connection too.
-func (s *session) setsMore(c *call) bool {
-	for i := range c.text.Stmts {
+// keepSettings pins the stream if a statement may have left more on it than a
+// transaction.
+func (s *session) keepSettings(c *call, o *stream.Outcome) {
+	if !c.text.Stateful {
+		return
+	}
+	for i := range o.Results {
+		r := &o.Results[i]
+		ran := r.Result != nil || r.Err != nil && r.Err.Proof != exec.NotExecuted
 		switch st := &c.text.Stmts[i]; st.Kind {
 		case sqltext.Begin, sqltext.Commit, sqltext.Rollback, sqltext.Savepoint, sqltext.Release, sqltext.RollbackTo:
 		default:
-			if st.Stateful {
-				return true
+			if st.Stateful && ran {
+				s.settings = true
+				s.own.Pin()
+				return
 			}
 		}
 	}
-	return false
 }
 
 // transition moves the transaction to the state that the server has told.

@@ -15,6 +15,12 @@ type TxOptions struct {
 	// ReadOnly refuses every statement that is not known to be a read; the
 	// transaction always ends with a ROLLBACK.
 	ReadOnly bool
+	// Pipelined has Exec return at once: its statement travels with the next Query
+	// or Commit, or when its Result is asked for anything. A transaction of
+	// Execs costs one round trip in all. The first statement that fails ends the
+	// transaction; Commit, or whatever comes first, reports it. Other bases run
+	// the statements as usual.
+	Pipelined bool
 	// Lock is the lock to begin with; TxDefault is that of the Config. A read-only
 	// transaction is always deferred.
 	Lock TxLock
@@ -34,17 +40,17 @@ func BeginTx(ctx context.Context, db Beginner, opts TxOptions) (*sql.Tx, error) 
 	if opts.ReadOnly && opts.Lock > TxDeferred {
 		return nil, errors.New("turso-opt: a read-only transaction takes no write lock")
 	}
-	ctx = context.WithValue(ctx, txLockKey{}, opts.Lock)
+	ctx = context.WithValue(ctx, txOptionsKey{}, opts)
 	return db.BeginTx(ctx, &sql.TxOptions{ReadOnly: opts.ReadOnly})
 }
 
-// txLockKey is the context key by which BeginTx reaches the connection.
-type txLockKey struct{}
+// txOptionsKey is the context key by which BeginTx reaches the connection.
+type txOptionsKey struct{}
 
 // txLock is the lock that a transaction begins with.
 func txLock(ctx context.Context, cfg *Config) TxLock {
-	if l, ok := ctx.Value(txLockKey{}).(TxLock); ok && l != TxDefault {
-		return l
+	if opts, ok := ctx.Value(txOptionsKey{}).(TxOptions); ok && opts.Lock != TxDefault {
+		return opts.Lock
 	}
 	if cfg.TxLock != TxDefault {
 		return cfg.TxLock
@@ -91,13 +97,14 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	if opts.ReadOnly {
 		lock = TxDeferred
 	}
-	if lock == TxDeferred {
-		s.tx, s.api, s.readOnly, s.begin = txPending, true, opts.ReadOnly, "BEGIN"
+	begin := map[TxLock]string{TxDeferred: "BEGIN", TxImmediate: "BEGIN IMMEDIATE", TxExclusive: "BEGIN EXCLUSIVE"}[lock]
+	own, _ := ctx.Value(txOptionsKey{}).(TxOptions)
+	if lock == TxDeferred || own.Pipelined {
+		s.tx, s.api, s.readOnly, s.begin = txPending, true, opts.ReadOnly, begin
+		if own.Pipelined {
+			s.pipe = &pipe{}
+		}
 		return (*tx)(c), nil
-	}
-	begin := "BEGIN IMMEDIATE"
-	if lock == TxExclusive {
-		begin = "BEGIN EXCLUSIVE"
 	}
 	leave, e := s.enterGate(ctx)
 	if e != nil {
@@ -148,6 +155,12 @@ func (t *tx) end(tail stream.Tail) error {
 	c, s := (*conn)(t), &t.session
 	ctx, cancel := c.connector.bounded()
 	defer cancel()
+	if p := s.pipe; p != nil {
+		s.pipe = nil
+		if done, err := c.endPipe(ctx, p, tail); done {
+			return err
+		}
+	}
 	switch s.tx {
 	case txPending:
 		s.endTx()
@@ -164,7 +177,7 @@ func (t *tx) end(tail stream.Tail) error {
 		c.bad = true
 		return c.error(ctx, s.txLostError(), "", -1)
 	}
-	o, err := s.own.Run(ctx, exec.Write, &stream.Plan{Guard: true, Tail: tail, AskState: true})
+	o, err := s.own.Run(ctx, exec.Write, &stream.Plan{Guard: true, Tail: tail, AskState: true, Close: !s.settings})
 	if err != nil {
 		return c.endFailed(ctx, err.(*exec.Error))
 	}
@@ -195,3 +208,7 @@ func (c *conn) endFailed(ctx context.Context, e *exec.Error) error {
 	}
 	return c.error(ctx, e, "", -1)
 }
+
+// errRolledBack is the result of an Exec that a pipelined transaction has not
+// sent before it was rolled back.
+var errRolledBack = errors.New("turso-opt: the transaction was rolled back before the statement was sent")

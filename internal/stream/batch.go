@@ -17,8 +17,8 @@ const savepoint = "turso_opt_batch"
 //
 //	[BEGIN; each if the one before succeeded; COMMIT if the last did; ROLLBACK otherwise]
 //
-// and inside one a savepoint, which leaves what was before as it is. A single
-// request holds all of it.
+// or the rest of one that is open, which it ends. Nested it is a savepoint, which
+// leaves what was before as it is. A single request holds all of it.
 func (p *Plan) atomic(c *compiled, index uint64) {
 	steps := make([]hrana.BatchStep, 0, len(p.Stmts)+6)
 	add := func(sql string, cond *hrana.Cond) int {
@@ -37,11 +37,15 @@ func (p *Plan) atomic(c *compiled, index uint64) {
 		probe = add("BEGIN", nil)
 		enter = failed(probe)
 	}
-	opened := c.begin
+	opened := enter
+	c.entered = place{0, c.begin}
 	if p.Nested {
-		opened = add("SAVEPOINT "+savepoint, enter)
+		c.entered.step = add("SAVEPOINT "+savepoint, enter)
+		opened = ok(c.entered.step)
+	} else if c.begin < 0 {
+		c.entered.step = len(steps)
 	}
-	cond := ok(opened)
+	cond := opened
 	c.places = make([]place, len(p.Stmts))
 	for i := range p.Stmts {
 		steps = append(steps, hrana.BatchStep{Stmt: message(&p.Stmts[i], 0), Cond: cond})
@@ -50,18 +54,17 @@ func (p *Plan) atomic(c *compiled, index uint64) {
 	}
 	if p.Nested {
 		c.tail = add("RELEASE "+savepoint, cond)
-		undo := add("ROLLBACK TO "+savepoint, and(ok(opened), not(ok(c.tail))))
+		undo := add("ROLLBACK TO "+savepoint, and(opened, not(ok(c.tail))))
 		add("RELEASE "+savepoint, ok(undo))
 	} else {
 		c.tail = add("COMMIT", cond)
-		undo := and(ok(opened), not(ok(c.tail)))
+		undo := and(opened, not(ok(c.tail)))
 		if c.v3 {
 			undo = and(undo, inTransaction)
 		}
 		add("ROLLBACK", undo)
 	}
 	c.guarded = p.Guard
-	c.entered = place{0, opened}
 	if probe >= 0 {
 		add("ROLLBACK", ok(probe))
 	}

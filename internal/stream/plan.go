@@ -57,8 +57,8 @@ const (
 	// Separate: as Independent, each as a request of its own in one pipeline, so
 	// that the server cannot refuse them as a whole. This costs it more.
 	Separate
-	// Atomic: as Chain, in a transaction of their own, or inside one, if Nested, in
-	// a savepoint: of what fails nothing stays.
+	// Atomic: as Chain, and of what fails nothing stays: they are a transaction of
+	// their own, or the end of one that is open, or if Nested a savepoint in it.
 	Atomic
 	// Transaction: all in one transaction of their own, which Begin opens. A
 	// statement that fails undoes itself only. See CommitGroup.

@@ -179,6 +179,12 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 	}
 	o := p.outcome(&c, reply.Results)
 	s.learn(p, o)
+	if s.baton == "" {
+		if s.pinned && !p.Close {
+			s.lost = &exec.Error{Source: exec.FromServer, Proof: exec.NotExecuted, Message: "the server has closed the stream", StreamLost: true}
+		}
+		s.forget()
+	}
 	return o, nil
 }
 
