@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	tursoopt "github.com/turso-opt/turso-opt"
+	"github.com/turso-opt/turso-opt/hranatest"
 	"github.com/turso-opt/turso-opt/internal/sqld"
 )
 
@@ -19,17 +20,37 @@ type Target struct {
 	Driver string
 	// DSN is the server's URL, with the driver's parameters if there are any.
 	DSN string
-	// Baseline says that the driver is libsql-client-go, the one to be replaced.
-	// It shows that a test asks for nothing beyond it; where it falls short by
-	// itself, the test says what it does instead.
+	// Baseline says that libsql-client-go is at work, the driver to be replaced. It
+	// shows that a test asks for nothing beyond it; where it falls short by itself,
+	// the test says what it does instead.
 	Baseline bool
 }
 
-// drivers are the ways to reach a server.
-var drivers = []struct{ name, driver, query string }{
-	{"libsql", "libsql", ""},
-	{"turso-opt", tursoopt.DriverName, ""},
-	{"turso-opt in JSON", tursoopt.DriverName, "?encoding=json"},
+// The pairs that tests run on. JSON is what servers other than sqld speak.
+var pairs = []struct {
+	name, driver, query string
+	server              func(t *testing.T) (url string)
+	baseline            bool
+}{
+	{"libsql on sqld", "libsql", "", real, true},
+	{"turso-opt around libsql on sqld", tursoopt.DriverName, "?base=" + tursoopt.BaseLibsql, real, true},
+	{"turso-opt on sqld", tursoopt.DriverName, "", real, false},
+	{"turso-opt on sqld in JSON", tursoopt.DriverName, "?encoding=" + tursoopt.EncodingJSON, real, false},
+	{"turso-opt on hranatest as sqld", tursoopt.DriverName, "", embedded(hranatest.Sqld), false},
+	{"turso-opt on hranatest as Turso Cloud", tursoopt.DriverName, "", embedded(hranatest.Cloud), false},
+	{"turso-opt on hranatest as tursodb", tursoopt.DriverName, "", embedded(hranatest.V2), false},
+}
+
+func real(t *testing.T) string {
+	t.Helper()
+	return sqld.ForTest(t, sqld.Options{}).URL()
+}
+
+func embedded(p hranatest.Profile) func(*testing.T) string {
+	return func(t *testing.T) string {
+		t.Helper()
+		return hranatest.NewServer(t, hranatest.Options{Profile: p}).URL()
+	}
 }
 
 // Open gives a pool of the target's own that the test's end closes.
@@ -51,11 +72,10 @@ func (tg Target) Open(t testing.TB) *sql.DB {
 // database, and looks for goroutines that are left once its pools are closed.
 // What a tool itself never ends is named by ignored.
 func Each(t *testing.T, body func(t *testing.T, tg Target), ignored ...goleak.Option) {
-	for _, d := range drivers {
-		t.Run(d.name, func(t *testing.T) {
+	for _, p := range pairs {
+		t.Run(p.name, func(t *testing.T) {
 			noLeaks(t, ignored)
-			s := sqld.ForTest(t, sqld.Options{})
-			body(t, Target{Driver: d.driver, DSN: s.URL() + d.query, Baseline: d.driver == "libsql"})
+			body(t, Target{Driver: p.driver, DSN: p.server(t) + p.query, Baseline: p.baseline})
 		})
 	}
 }
