@@ -39,3 +39,5 @@ func TxTimeout(e *exec.Error) bool { return e != nil && e.Code == codeTxTimeout 
 func badReply(what string) *exec.Error {
 	return &exec.Error{Source: exec.FromProtocol, Message: "the server answered " + what, StreamLost: true}
 }
+
+var errClosed = &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Code: exec.CodeClosed, Message: "the connector is closed"}

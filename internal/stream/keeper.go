@@ -57,12 +57,23 @@ func (k *keeper) stop() {
 	}
 }
 
-func (k *keeper) close() {
+// close ends the keeper and gives the streams that it has kept alive.
+func (k *keeper) close() []*Stream {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.closed = true
-	k.held = nil
+	held := k.all()
+	k.closed, k.held = true, nil
 	k.stop()
+	return held
+}
+
+// all are the streams that are held; k is locked.
+func (k *keeper) all() []*Stream {
+	held := make([]*Stream, 0, len(k.held))
+	for s := range k.held {
+		held = append(held, s)
+	}
+	return held
 }
 
 func (k *keeper) start(wake chan struct{}) {
@@ -86,12 +97,9 @@ func (k *keeper) start(wake chan struct{}) {
 // that does not answer must not cost the others their lives.
 func (k *keeper) round(ctx context.Context) {
 	k.mu.Lock()
-	due := make([]*Stream, 0, len(k.held))
-	for s := range k.held {
-		due = append(due, s)
-	}
+	held := k.all()
 	k.mu.Unlock()
-	for _, s := range due {
+	for _, s := range held {
 		k.pool.client.Go(func(context.Context) { s.ping(ctx) })
 	}
 }
@@ -103,7 +111,7 @@ func (s *Stream) ping(ctx context.Context) {
 		return // a request is under way, which renews it too
 	}
 	defer s.leave()
-	if !s.pinned || s.lost != nil || s.baton == "" || s.cursor != nil || s.pool.now().Sub(s.used) < pingAfter {
+	if !s.pinned || s.lost != nil || s.baton == "" || s.cursor != nil && !s.cursor.whole() || s.pool.now().Sub(s.used) < pingAfter {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, pingAfter)

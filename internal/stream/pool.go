@@ -41,6 +41,8 @@ type Pool struct {
 	// seen is the highest replication index seen: on a replica no read goes back
 	// behind it.
 	seen atomic.Uint64
+	// noClose: the server, of version 2, does not know close.
+	noClose atomic.Bool
 
 	opened, reused, expired, retries, closes, pings atomic.Uint64
 }
@@ -136,7 +138,7 @@ func (p *Pool) take(n need) (s *Stream, keep bool) {
 		old := p.free[0]
 		p.free = append(p.free[:0], p.free[1:]...)
 		p.kept--
-		p.closeLater(old.baton, old.ep, old.level)
+		p.closeLater(old.baton, old.ep, old.level, false)
 	}
 	keep = p.kept < maxKept && (n != newStream || len(p.free) == 0)
 	if keep {
@@ -148,6 +150,9 @@ func (p *Pool) take(n need) (s *Stream, keep bool) {
 // back takes a stream back that take gave; kept is what take said.
 func (p *Pool) back(s *Stream, kept bool) {
 	if !kept {
+		if s.baton != "" {
+			p.Release(s) // the server could not close it in the same request
+		}
 		return
 	}
 	p.mu.Lock()
@@ -174,20 +179,30 @@ func (p *Pool) Session() *Stream {
 // Release takes back the stream of a session that left no state on it.
 func (p *Pool) Release(s *Stream) {
 	p.keeper.remove(s)
-	s.take()
-	fit := s.baton != "" && !s.pinned && s.lost == nil && s.cursor == nil
-	s.leave()
-	if fit {
-		p.mu.Lock()
-		if p.kept < maxKept {
-			p.kept++
-			p.free = append(p.free, s)
-			p.mu.Unlock()
+	if s.tryTake() {
+		if s.cursor != nil && s.cursor.whole() {
+			s.cursor = nil
+		}
+		fit := s.baton != "" && !s.pinned && s.lost == nil && s.cursor == nil
+		s.leave()
+		if fit && p.keep(s) {
 			return
 		}
-		p.mu.Unlock()
 	}
 	s.End()
+}
+
+// keep puts a stream that nobody uses any more to the free ones, if there is
+// room for it.
+func (p *Pool) keep(s *Stream) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.kept >= maxKept {
+		return false
+	}
+	p.kept++
+	p.free = append(p.free, s)
+	return true
 }
 
 // Do runs one autocommit request: one HTTP request, whatever happens to kept
@@ -285,24 +300,45 @@ func (p *Pool) endLate(level hranahttp.Level, also func()) func(*hranahttp.Reply
 			also()
 		}
 		if err == nil {
-			p.closeLater(reply.Baton, reply.Endpoint, level)
+			p.closeLater(reply.Baton, reply.Endpoint, level, true)
 		}
 	}
 }
 
 // closeLater tells the server, beside whatever the caller does, that a stream
-// will not be used again. What fails there is gone after 10 s by itself.
-func (p *Pool) closeLater(baton string, ep *hranahttp.Endpoint, level hranahttp.Level) {
-	if baton == "" || !level.V3() {
+// will not be used again; open: a transaction may be open on it. What fails there
+// is gone after 10 s by itself.
+//
+// Version 2 has close as well, but the smallest servers do not know it. They are
+// asked once, and transactions are rolled back before.
+func (p *Pool) closeLater(baton string, ep *hranahttp.Endpoint, level hranahttp.Level, open bool) {
+	if now := p.client.Level(); now.V3() {
+		level = now // a stream of the time before that was known
+	}
+	v2 := !level.V3()
+	if baton == "" || v2 && !open && p.noClose.Load() {
 		return
 	}
 	p.client.Go(func(ctx context.Context) {
 		p.closes.Add(1)
-		_, _ = p.client.Pipeline(ctx, ep, level, &hrana.PipelineReq{Baton: baton, Requests: []hrana.StreamReq{{Type: hrana.Close}}})
+		if v2 && open {
+			reply, err := p.client.Pipeline(ctx, ep, level, &hrana.PipelineReq{Baton: baton, Requests: []hrana.StreamReq{
+				{Type: hrana.Execute, Stmt: hrana.Stmt{SQL: "ROLLBACK"}}}})
+			if err != nil || reply.Baton == "" || p.noClose.Load() {
+				return
+			}
+			baton, ep = reply.Baton, reply.Endpoint
+		}
+		_, err := p.client.Pipeline(ctx, ep, level, &hrana.PipelineReq{Baton: baton, Requests: []hrana.StreamReq{{Type: hrana.Close}}})
+		if x, _ := err.(*exec.Error); v2 && x != nil && x.Source == exec.FromServer {
+			p.noClose.Store(true)
+		}
 	})
 }
 
-// Close ends the idle streams. Those that sessions hold end with them.
+// Close ends the idle streams, and those that hold what sessions have set up,
+// when the requests on them have ended: a lock must not stay behind. What other
+// streams sessions still have ends with the sessions.
 func (p *Pool) Close() {
 	p.mu.Lock()
 	free := p.free
@@ -312,5 +348,7 @@ func (p *Pool) Close() {
 	for _, s := range free {
 		s.End()
 	}
-	p.keeper.close()
+	for _, s := range p.keeper.close() {
+		s.End()
+	}
 }

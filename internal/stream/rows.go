@@ -13,15 +13,19 @@ import (
 // Rows streams one statement's rows from a cursor. It is an exec.Cursor.
 type Rows struct {
 	cur    *hranahttp.Cursor
-	step   uint32 // of the statement in the batch
+	cancel context.CancelFunc // cuts the transfer, from any goroutine
+	step   uint32             // of the statement in the batch
 	entry  hrana.CursorEntry
 	cols   []exec.Column
 	err    *exec.Error // how it ended, other than by its last row
-	ended  bool
+	ended  bool        // nothing more will be read from the cursor
+	cut    bool        // before its end
 	closed atomic.Bool
-	// held is what was read ahead because the stream was needed.
-	held []exec.Table
-	done func(whole bool) // called once, when nothing more will be read from the cursor
+	// reading is closed when what was still arriving is in held, because the
+	// stream was needed; nil as long as it is not.
+	reading chan struct{}
+	held    []exec.Table
+	done    func(whole bool) // called once, when ended
 }
 
 // chunk is how much Next reads at once when more has already arrived, in bytes
@@ -32,6 +36,9 @@ const chunk = 64 << 10
 func (r *Rows) Next(t *exec.Table) error {
 	if r.closed.Load() {
 		return io.EOF
+	}
+	if r.reading != nil {
+		<-r.reading
 	}
 	if len(r.held) > 0 {
 		*t, r.held = r.held[0], r.held[1:]
@@ -68,13 +75,50 @@ func (r *Rows) advance(t *exec.Table) {
 
 func (r *Rows) end(whole bool) {
 	if !r.ended {
-		r.ended = true
+		r.ended, r.cut = true, !whole
+		r.cancel()
 		r.done(whole)
 	}
 }
 
-// buffer reads what is left into memory and so frees the stream.
-func (r *Rows) buffer() {
+// whole tells whether the transfer has come to its end.
+func (r *Rows) whole() bool {
+	if r.reading != nil {
+		select {
+		case <-r.reading:
+		default:
+			return false
+		}
+	}
+	return r.ended && !r.cut
+}
+
+// buffer has what still arrives read into memory, and waits for it until ctx
+// ends; the reading goes on then.
+func (r *Rows) buffer(ctx context.Context, p *Pool) *exec.Error {
+	if r.reading == nil && !r.ended {
+		reading := make(chan struct{})
+		started := p.client.Go(func(context.Context) {
+			defer close(reading)
+			r.readAll()
+		})
+		if !started {
+			return errClosed
+		}
+		r.reading = reading
+	}
+	if r.reading == nil {
+		return nil
+	}
+	select {
+	case <-r.reading:
+		return nil
+	case <-ctx.Done():
+		return &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Err: ctx.Err()}
+	}
+}
+
+func (r *Rows) readAll() {
 	for !r.ended {
 		var t exec.Table
 		t.Reset(len(r.cols))
@@ -91,13 +135,16 @@ func (r *Rows) buffer() {
 func (r *Rows) Close() error {
 	if r.closed.CompareAndSwap(false, true) {
 		r.stop()
-		r.held = nil
 	}
 	return nil
 }
 
 func (r *Rows) stop() {
-	if !r.ended {
+	r.cancel()
+	switch {
+	case r.reading != nil:
+		// Its reader finds out.
+	case !r.ended:
 		r.cur.Close()
 		r.end(false)
 	}
@@ -115,16 +162,18 @@ func (s *Stream) Large(ctx context.Context, stmt *exec.Stmt, begin string, guard
 	if err := s.settle(ctx); err != nil {
 		return nil, err
 	}
-	if s.baton != "" {
+	if s.baton != "" && s.level.V3() {
 		level = s.level
 	}
 	if !level.V3() {
 		return nil, &exec.Error{Source: exec.FromStatement, Proof: exec.Failed, Code: codeTooLarge,
 			Message: "the result is too large for one response, and the server offers no cursor"}
 	}
+	plan := Plan{Begin: begin, Guard: guard, Stmts: []exec.Stmt{*stmt}}
 	for attempt := 1; ; attempt++ {
-		o, err := s.large(ctx, level, stmt, begin, guard)
+		o, err := s.large(ctx, level, &plan)
 		if err == nil {
+			s.largeState(ctx, &plan, o)
 			return o, nil
 		}
 		if s.pinned && err.StreamLost {
@@ -137,48 +186,61 @@ func (s *Stream) Large(ctx context.Context, stmt *exec.Stmt, begin string, guard
 	}
 }
 
-func (s *Stream) large(ctx context.Context, level hranahttp.Level, stmt *exec.Stmt, begin string, guard bool) (*Outcome, *exec.Error) {
+// largeState completes the outcome of a plan in a transaction. A cursor has no
+// request behind it that could tell, so after an error it is asked for.
+func (s *Stream) largeState(ctx context.Context, p *Plan, o *Outcome) {
+	switch {
+	case p.Begin == "" && !p.Guard, o.Refused:
+	case o.Results[0].Err == nil && o.Begin.Err == nil:
+		o.State = InTransaction
+	default:
+		asked, err := s.attempt(ctx, exec.Write, &Plan{AskState: true})
+		switch {
+		case err == nil:
+			o.State = asked.State
+		case s.pinned && err.StreamLost:
+			s.lost = err
+		}
+	}
+}
+
+func (s *Stream) large(ctx context.Context, level hranahttp.Level, plan *Plan) (*Outcome, *exec.Error) {
 	s.ready(level)
 	s.before = s.rowid
-	plan := Plan{Begin: begin, Guard: guard, Stmts: []exec.Stmt{*stmt}}
 	c := compiled{v3: true, begin: -1, checkAt: -1, probe: -1, tail: -1}
-	req := &hrana.CursorReq{Baton: s.baton, Batch: hrana.Batch{Steps: plan.steps(&c), ReplicationIndex: s.pool.index(s.level)}}
-	cur, err := s.pool.client.Cursor(ctx, s.ep, s.level, req)
+	req := &hrana.CursorReq{Baton: s.baton, Batch: hrana.Batch{Steps: plan.steps(&c), ReplicationIndex: s.pool.index(level)}}
+	run, cancel := context.WithCancel(ctx)
+	cur, err := s.pool.client.Cursor(run, s.ep, level, req)
 	if err != nil {
-		x := err.(*exec.Error)
-		s.failed(x)
-		return nil, x
+		cancel()
+		return nil, s.failed(err.(*exec.Error))
 	}
 	// The next baton comes first, so the stream outlives a transfer that is cut.
 	s.baton, s.ep, s.used = cur.Baton, cur.Endpoint, s.pool.now()
-	r := &Rows{cur: cur, step: uint32(c.first), done: func(bool) {}}
-	o := &Outcome{Results: make([]exec.StmtResult, 1), Refused: guard}
+	r := &Rows{cur: cur, cancel: cancel, step: uint32(c.first), done: func(bool) {}}
+	o := &Outcome{Results: make([]exec.StmtResult, 1), Refused: plan.Guard}
 	var none exec.Table
 	for {
 		switch err := cur.Next(&r.entry, &none); {
 		case err == io.EOF:
+			cancel()
 			return o, nil
 		case err != nil:
-			x := err.(*exec.Error)
-			s.failed(x)
-			return nil, x
+			cancel()
+			return nil, s.failed(err.(*exec.Error))
 		}
-		e := &r.entry
-		switch {
+		switch e := &r.entry; {
 		case e.Type == hrana.CursorError:
-			cur.Close()
 			o.Refused = false
 			o.Results[0].Err = stmtError(e.Err)
-			return o, nil
 		case e.Type == hrana.StepError && int(e.Step) == c.begin:
 			o.Begin.Err = stmtError(e.Err)
 		case e.Type == hrana.StepError:
 			o.Refused = false
 			o.Results[0].Err = stmtError(e.Err)
+		case e.Type == hrana.StepBegin && int(e.Step) == c.begin:
+			o.Begin.Result = &exec.Result{}
 		case e.Type == hrana.StepBegin && e.Step == r.step:
-			if c.begin >= 0 {
-				o.Begin.Result = &exec.Result{}
-			}
 			o.Refused = false
 			r.cols = append([]exec.Column(nil), e.Cols...)
 			s.cursor = r

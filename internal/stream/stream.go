@@ -97,7 +97,8 @@ func (s *Stream) Unpin() {
 }
 
 // Run sends a plan and returns what became of it. Its error, an *exec.Error,
-// means that no statement has an outcome of its own.
+// means that no statement has an outcome of its own. A pinned stream that is
+// lost makes it fail with CodeSessionLost from then on.
 //
 // If ctx ends first, Run returns at once; the request goes on, and when it has
 // ended the stream is closed, so that no lock stays behind.
@@ -132,7 +133,9 @@ func (s *Stream) settle(ctx context.Context) error {
 	if s.cursor != nil {
 		// The server answers the next request only when the cursor has been sent to
 		// its end, so whatever still arrives is read into memory.
-		s.cursor.buffer()
+		if err := s.cursor.buffer(ctx, s.pool); err != nil {
+			return err
+		}
 		s.cursor = nil
 		s.used = s.pool.now()
 	}
@@ -165,9 +168,7 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 		reply, err = client.PipelineDetached(ctx, s.ep, s.level, req, s.pool.endLate(s.level, p.Late))
 	}
 	if err != nil {
-		x := err.(*exec.Error)
-		s.failed(x)
-		return nil, x
+		return nil, s.failed(err.(*exec.Error))
 	}
 	s.baton, s.ep, s.used = reply.Baton, reply.Endpoint, s.pool.now()
 	if err := c.check(reply.Results); err != nil {
@@ -204,14 +205,22 @@ func (s *Stream) ready(level hranahttp.Level) {
 	}
 }
 
-// failed notes what an error means for the stream.
-func (s *Stream) failed(err *exec.Error) {
+// failed notes what an error means for the stream, and gives it as it is to be
+// reported: where no server was reached the baton has not been shown to one, and
+// the stream is there as before.
+func (s *Stream) failed(err *exec.Error) *exec.Error {
+	if err.StreamLost && err.Source == exec.FromTransport && err.Proof == exec.NotExecuted {
+		kept := *err
+		kept.StreamLost = false
+		err = &kept
+	}
 	if err.StreamLost || s.baton == "" {
 		s.forget()
 		// The server may have restarted, and its replication index gone back with
 		// it; to ask for one that it has not reached would wait for ever.
 		s.pool.forgetIndex()
 	}
+	return err
 }
 
 // check holds the answers against the requests.
@@ -261,23 +270,35 @@ func again(ctx context.Context, class exec.Class, err *exec.Error, attempt int) 
 	}
 	// A stream that was lost is replaced. What failed without one (refused, 401,
 	// no such host) would fail again.
-	return err.StreamLost && (err.Source == exec.FromServer || err.Source == exec.FromTransport) && !(err.Source == exec.FromTransport && err.Proof == exec.NotExecuted)
+	return err.StreamLost && (err.Source == exec.FromServer || err.Source == exec.FromTransport)
 }
 
 // maxAttempts bounds how often one statement is sent.
 const maxAttempts = 3
 
-// End gives the stream up. If the server holds it, it is told so beside.
+// End gives the stream up. If the server holds it, it is told so beside. It does
+// not wait: a ping that is under way is waited for beside, too.
 func (s *Stream) End() {
 	s.pool.keeper.remove(s)
-	s.take()
-	defer s.leave()
+	if s.tryTake() {
+		s.end()
+		s.leave()
+		return
+	}
+	s.pool.client.Go(func(context.Context) {
+		s.take()
+		s.end()
+		s.leave()
+	})
+}
+
+func (s *Stream) end() {
 	if s.cursor != nil {
 		s.cursor.stop()
 		s.cursor = nil
 	}
-	baton, ep, level := s.baton, s.ep, s.level
+	baton, ep, level, pinned := s.baton, s.ep, s.level, s.pinned
 	s.forget()
 	s.pinned, s.lost = false, nil
-	s.pool.closeLater(baton, ep, level)
+	s.pool.closeLater(baton, ep, level, pinned)
 }
