@@ -19,11 +19,11 @@ const (
 	txPending
 	// txOpen: open on the server, as far as it has told.
 	txOpen
-	// txEnded: SQLite has ended it by itself after an error (ON CONFLICT
-	// ROLLBACK), or its own text has. Nothing of it can be committed any more.
+	// txEnded: SQLite has rolled it back because of an error (ON CONFLICT
+	// ROLLBACK), or its own text has ended it. What follows must not run.
 	txEnded
-	// txLost: as txEnded, by the server or with the stream; the connection is
-	// not used again.
+	// txLost: the server has ended it, or it went with the stream. Nothing of it
+	// is ever committed.
 	txLost
 )
 
@@ -38,11 +38,11 @@ type session struct {
 	gone     *exec.Error // how own was lost together with what it held
 
 	tx       txState
-	api      bool   // by BeginTx, not by a text
-	readOnly bool   // of a transaction by BeginTx
-	begin    string // how a pending transaction will begin
-	cause    *exec.Error
-	pipe     *pipe // what a pipelined transaction has not sent; nil otherwise
+	api      bool        // by BeginTx, not by a text
+	readOnly bool        // of a transaction by BeginTx
+	begin    string      // how a pending transaction will begin
+	cause    *exec.Error // of its end; nil if its own text has ended it
+	pipe     *pipe       // what a pipelined transaction has not sent; nil otherwise
 	// gate is where writers ask to enter the server; inGate: the transaction has
 	// been let in, and leaves with its end.
 	gate   *lane.Gate
@@ -83,13 +83,12 @@ func (s *session) inTx() bool { return s.tx != txNone }
 func (s *session) refuse(t *sqltext.Text) *exec.Error {
 	switch {
 	case s.tx == txLost, s.tx == txEnded:
-		if !s.api && t.Kind() == sqltext.Rollback && s.gone == nil {
+		if !s.api && t.Kind() == sqltext.Rollback {
 			return nil // it ends what is left of a transaction that a text began
 		}
 		return s.txLostError()
 	case s.gone != nil:
-		return &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Code: exec.CodeSessionLost,
-			Message: "the server has dropped what this connection had set up", Err: s.gone}
+		return s.goneError()
 	case s.readOnly && !t.ReadOnly:
 		for i := range t.Stmts {
 			switch st := &t.Stmts[i]; st.Kind {
@@ -105,19 +104,52 @@ func (s *session) refuse(t *sqltext.Text) *exec.Error {
 	return nil
 }
 
+// txLostError is for what comes after the end of a transaction.
 func (s *session) txLostError() *exec.Error {
-	e := &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Code: exec.CodeTxLost,
-		Message: "the transaction is not open any more; nothing of it is or will be committed"}
-	if s.cause != nil {
+	e := &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted}
+	switch {
+	case s.tx == txEnded && s.cause == nil:
+		e.Code, e.Message = "SQLITE_ERROR", "no transaction is active: a statement has ended it"
+		return e
+	case s.cause != nil:
 		e.Err = s.cause
 	}
+	e.Code = exec.CodeTxLost
+	e.Message = "the transaction is not open any more; nothing of it is or will be committed"
 	return e
+}
+
+// goneError is for what needs the state that was lost.
+func (s *session) goneError() *exec.Error {
+	return &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Code: exec.CodeSessionLost,
+		Message: "the server has dropped what this connection had set up", Err: s.gone}
 }
 
 // loseTx notes that the transaction is lost, and how.
 func (s *session) loseTx(cause *exec.Error) {
 	s.tx, s.cause = txLost, cause
 	s.leaveGate()
+}
+
+// loseStream notes what an error means for the session's stream, and reports
+// whether it is lost.
+func (s *session) loseStream(e *exec.Error) bool {
+	if !e.StreamLost && e.Code != exec.CodeSessionLost {
+		return false
+	}
+	if s.settings {
+		s.gone = e
+	}
+	return true
+}
+
+// abandon gives up the stream, of which nobody knows what is open on it.
+func (s *session) abandon(cause *exec.Error) {
+	s.own.End()
+	s.own = nil
+	if s.settings && s.gone == nil {
+		s.gone = cause
+	}
 }
 
 // enterGate asks to write. In a transaction the right lasts until its end, since
@@ -215,11 +247,7 @@ func (s *session) large(ctx context.Context, c *call) (*stream.Outcome, error) {
 	if s.tx == txPending {
 		begin = s.begin
 	}
-	o, err := s.own.Large(ctx, &c.stmts[0], begin, s.tx == txOpen)
-	if err == nil && begin != "" && o.Begin.Result != nil {
-		o.State = stream.InTransaction
-	}
-	return o, err
+	return s.own.Large(ctx, &c.stmts[0], begin, s.tx == txOpen)
 }
 
 // plan is what a call needs in the state that the session is in. In a
@@ -253,37 +281,23 @@ func (s *session) closes(c *call) bool {
 // failed notes what a request without an outcome means for the session, and
 // gives the error to report.
 func (s *session) failed(ctx context.Context, c *call, e *exec.Error) *exec.Error {
-	lost := e.StreamLost || e.Code == exec.CodeSessionLost
-	if !lost {
-		return e
-	}
-	began := s.tx == txOpen || s.tx == txPending && e.Proof != exec.NotExecuted
+	unknown := e.Proof != exec.NotExecuted
 	switch {
-	case began:
-		if s.tx == txOpen {
-			s.gone = e // with whatever else the stream held
-		}
+	case !s.loseStream(e):
+	case s.tx == txOpen, s.tx == txPending && unknown:
 		s.loseTx(e)
-		if ctx.Err() != nil && errors.Is(e, ctx.Err()) || s.commits(c) {
+		if ctx.Err() != nil && errors.Is(e, ctx.Err()) || unknown && s.commits(c) {
 			return e // the caller asked for the one; the other may have committed
 		}
 		return s.txLostError()
-	case s.tx == txPending:
-		// Nothing was sent.
-	case s.settings:
-		s.gone = e
-		if e.Proof == exec.NotExecuted {
-			return s.refuse(c.text)
-		}
+	case s.gone != nil && !unknown:
+		return s.goneError()
 	}
 	return e
 }
 
 // commits tells whether a call itself ends the transaction it runs in.
 func (s *session) commits(c *call) bool {
-	if s.api && len(c.text.Stmts) == 1 {
-		return mayEndTx(c.text.Stmts[0].Kind)
-	}
 	for i := range c.text.Stmts {
 		if mayEndTx(c.text.Stmts[i].Kind) {
 			return true

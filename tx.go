@@ -84,8 +84,7 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	}
 	switch {
 	case s.gone != nil:
-		return nil, c.error(ctx, &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Code: exec.CodeSessionLost,
-			Message: "the server has dropped what this connection had set up", Err: s.gone}, "", -1)
+		return nil, c.error(ctx, s.goneError(), "", -1)
 	case s.inTx():
 		return nil, c.error(ctx, &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Code: "SQLITE_ERROR",
 			Message: "cannot start a transaction within a transaction"}, "", -1)
@@ -114,8 +113,11 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	o, err := s.stream().Run(ctx, exec.Write, &stream.Plan{Begin: begin})
 	if err != nil {
 		e := err.(*exec.Error)
-		if s.settings && e.StreamLost {
-			s.gone = e
+		if s.loseStream(e) && s.gone != nil {
+			c.bad = true
+			if e.Proof == exec.NotExecuted {
+				e = s.goneError()
+			}
 		}
 		return nil, c.error(ctx, e, "", -1)
 	}
@@ -165,47 +167,48 @@ func (t *tx) end(tail stream.Tail) error {
 	case txPending:
 		s.endTx()
 		return nil
-	case txEnded:
-		lost := s.txLostError()
+	case txEnded, txLost:
+		over := s.txLostError()
+		c.bad = c.bad || s.tx == txLost
+		done := tail == stream.Rollback && s.tx == txEnded && s.cause != nil // by SQLite
 		s.endTx()
-		if tail == stream.Rollback {
-			return nil // SQLite has done it
+		if done {
+			return nil
 		}
-		return c.error(ctx, lost, "", -1)
-	case txOpen:
-	default:
-		c.bad = true
-		return c.error(ctx, s.txLostError(), "", -1)
+		return c.error(ctx, over, "", -1)
 	}
 	o, err := s.own.Run(ctx, exec.Write, &stream.Plan{Guard: true, Tail: tail, AskState: true, Close: !s.settings})
 	if err != nil {
 		return c.endFailed(ctx, err.(*exec.Error))
 	}
+	failed := o.Tail.Err
 	switch {
-	case o.Refused, stream.TxTimeout(o.Tail.Err):
-		s.loseTx(o.Tail.Err)
+	case o.Refused, stream.TxTimeout(failed):
 		c.bad = true
-		return c.error(ctx, s.txLostError(), "", -1)
-	case o.Tail.Err != nil && o.State != stream.Autocommit:
+		s.loseTx(failed)
+		failed = s.txLostError()
+	case failed != nil && o.State != stream.Autocommit:
 		// It is not known to be rolled back, and nobody will come back to it.
-		s.loseTx(o.Tail.Err)
 		c.bad = true
-	default:
-		s.endTx()
+		s.abandon(failed)
 	}
-	return c.error(ctx, o.Tail.Err, "", -1)
+	s.endTx()
+	return c.error(ctx, failed, "", -1)
 }
 
 // endFailed is for an end without an answer.
 func (c *conn) endFailed(ctx context.Context, e *exec.Error) error {
 	s := &c.session
 	c.bad = true
+	s.loseStream(e)
 	s.loseTx(e)
-	if e.Proof == exec.NotExecuted && ctx.Err() == nil {
+	if e.Proof == exec.NotExecuted && e.Code != exec.CodeClosed && ctx.Err() == nil {
 		// The server has not looked at it: the stream, and the transaction on it,
-		// were gone before, or will be when the stream expires.
-		return c.error(ctx, s.txLostError(), "", -1)
+		// were gone before, or are given up now.
+		e = s.txLostError()
 	}
+	s.abandon(e)
+	s.endTx()
 	return c.error(ctx, e, "", -1)
 }
 
