@@ -1,0 +1,177 @@
+package tursoopt_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"sync"
+	"testing"
+)
+
+// A tap stands between the driver and the server of an env. It counts and keeps
+// the requests that carry statements, and can hold one of them where a test
+// wants it: before the server sees it, or when the server has answered.
+type tap struct {
+	proxy *httputil.ReverseProxy
+
+	mu    sync.Mutex
+	seen  [][]byte
+	holds []*hold
+}
+
+// A hold waits for one request whose body contains text.
+type hold struct {
+	text    string
+	after   bool          // the server has answered
+	reached chan struct{} // closed when the request is held
+	left    chan struct{} // closed when the client has closed the connection of a held request
+	verdict chan bool     // whether it goes on or its connection is broken
+}
+
+// tapped puts a tap in front of the env's server: whoever opens the env from
+// then on goes through it.
+func (e *env) tapped(t testing.TB) *tap {
+	t.Helper()
+	target, err := url.Parse(e.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64}
+	p := &tap{proxy: &httputil.ReverseProxy{
+		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		Transport:     transport,
+		FlushInterval: -1,
+		// A server that is down is a broken connection, not a 502.
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+	}}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Aborted requests are what tests are about, and nothing to log.
+	srv := &http.Server{Handler: p, ErrorLog: log.New(io.Discard, "", 0)}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = srv.Serve(listener) })
+	t.Cleanup(func() {
+		_ = srv.Close()
+		serving.Wait()
+		transport.CloseIdleConnections()
+	})
+	e.url = "http://" + listener.Addr().String()
+	return p
+}
+
+func (p *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		p.proxy.ServeHTTP(w, r)
+		return
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	h := p.take(body)
+	if h == nil {
+		p.proxy.ServeHTTP(w, r)
+		return
+	}
+	if !h.after {
+		h.wait(r)
+		p.proxy.ServeHTTP(w, r)
+		return
+	}
+	// The exchange with the server does not end with the client's.
+	answer := httptest.NewRecorder()
+	p.proxy.ServeHTTP(answer, r.WithContext(context.WithoutCancel(r.Context())))
+	h.wait(r)
+	for name, values := range answer.Header() {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(answer.Code)
+	_, _ = w.Write(answer.Body.Bytes())
+}
+
+// take notes a request and gives the hold that is for it.
+func (p *tap) take(body []byte) *hold {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.seen = append(p.seen, body)
+	for i, h := range p.holds {
+		if bytes.Contains(body, []byte(h.text)) {
+			p.holds = slices.Delete(p.holds, i, i+1)
+			return h
+		}
+	}
+	return nil
+}
+
+func (h *hold) wait(r *http.Request) {
+	close(h.reached)
+	gone := context.AfterFunc(r.Context(), func() { close(h.left) })
+	defer gone()
+	if !<-h.verdict {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// before holds the next request that contains text before the server sees it.
+func (p *tap) before(t testing.TB, text string) *hold { return p.hold(t, text, false) }
+
+// after holds the next request that contains text when the server has answered.
+func (p *tap) after(t testing.TB, text string) *hold { return p.hold(t, text, true) }
+
+func (p *tap) hold(t testing.TB, text string, after bool) *hold {
+	h := &hold{text: text, after: after, reached: make(chan struct{}), left: make(chan struct{}), verdict: make(chan bool, 1)}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.holds = append(p.holds, h)
+	t.Cleanup(func() { h.decide(false) })
+	return h
+}
+
+// release lets a held request, or its answer, go on.
+func (h *hold) release() { h.decide(true) }
+
+// cut breaks the connection of a held request.
+func (h *hold) cut() { h.decide(false) }
+
+func (h *hold) decide(on bool) {
+	select {
+	case h.verdict <- on:
+	default: // somebody has decided before
+	}
+}
+
+// posts is how many requests with statements there have been.
+func (p *tap) posts() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.seen)
+}
+
+// costs is how many requests with statements f makes.
+func (p *tap) costs(f func()) int {
+	before := p.posts()
+	f()
+	return p.posts() - before
+}
+
+// mentions tells whether a request after the first n contains text.
+func (p *tap) mentions(n int, text string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, body := range p.seen[n:] {
+		if bytes.Contains(body, []byte(text)) {
+			return true
+		}
+	}
+	return false
+}
