@@ -13,4 +13,7 @@ import (
 // a connection is given.
 func init() {
 	dialectors["gorm"] = func(db *sql.DB) gorm.Dialector { return sqlite.New(sqlite.Config{Conn: db}) }
+	named["gorm"] = func(driver, dsn string) gorm.Dialector {
+		return sqlite.New(sqlite.Config{DriverName: driver, DSN: dsn})
+	}
 }

@@ -16,34 +16,57 @@ import (
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/logger"
 
+	tursoopt "github.com/turso-opt/turso-opt"
 	"github.com/turso-opt/turso-opt/compat/internal/target"
 )
 
 // dialectors are the ways to put GORM on a *sql.DB.
 var dialectors = map[string]func(*sql.DB) gorm.Dialector{
-	"glebarez": func(db *sql.DB) gorm.Dialector { return &sqlite.Dialector{Conn: db} },
+	"glebarez": func(db *sql.DB) gorm.Dialector { return translating{&sqlite.Dialector{Conn: db}} },
+}
+
+// named are the dialectors that open the pool themselves.
+var named = map[string]func(driver, dsn string) gorm.Dialector{
+	"glebarez": func(driver, dsn string) gorm.Dialector { return &sqlite.Dialector{DriverName: driver, DSN: dsn} },
+}
+
+// translating is the pure Go dialector with the one thing that it lacks: by
+// itself it knows the errors of its own driver alone.
+type translating struct{ *sqlite.Dialector }
+
+func (translating) Translate(err error) error {
+	var e *tursoopt.Error
+	if errors.As(err, &e) {
+		switch e.ExtendedCode {
+		case 1555, 2067:
+			return gorm.ErrDuplicatedKey
+		case 787:
+			return gorm.ErrForeignKeyViolated
+		}
+	}
+	return err
 }
 
 var models = []any{&company{}, &language{}, &user{}, &post{}, &audit{}}
 
 // each runs body with each dialector on each target, on migrated tables.
-func each(t *testing.T, body func(t *testing.T, db *gorm.DB, tg target.Target, dialector string)) {
+func each(t *testing.T, body func(t *testing.T, db *gorm.DB, tg target.Target)) {
 	for name := range dialectors {
 		t.Run(name, func(t *testing.T) {
 			target.Each(t, func(t *testing.T, tg target.Target) {
-				db := open(t, tg, name)
+				db := open(t, dialectors[name](tg.Open(t)))
 				if err := db.AutoMigrate(models...); err != nil {
 					t.Fatal(err)
 				}
-				body(t, db, tg, name)
+				body(t, db, tg)
 			}, goleak.IgnoreAnyFunction("gorm.io/gorm/internal/lru.NewLRU[...].func1")) // of prepared statements
 		})
 	}
 }
 
-func open(t *testing.T, tg target.Target, dialector string) *gorm.DB {
+func open(t *testing.T, dialector gorm.Dialector) *gorm.DB {
 	t.Helper()
-	db, err := gorm.Open(dialectors[dialector](tg.Open(t)), &gorm.Config{
+	db, err := gorm.Open(dialector, &gorm.Config{
 		TranslateError: true,
 		Logger:         logger.Discard,
 	})
@@ -51,6 +74,32 @@ func open(t *testing.T, tg target.Target, dialector string) *gorm.DB {
 		t.Fatal(err)
 	}
 	return db
+}
+
+// The dialectors open a driver by its name, too.
+func TestOpenByName(t *testing.T) {
+	for name, dialector := range named {
+		t.Run(name, func(t *testing.T) {
+			target.Each(t, func(t *testing.T, tg target.Target) {
+				db := open(t, dialector(tg.Driver, tg.DSN))
+				pool, err := db.DB()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer pool.Close()
+				if err := db.AutoMigrate(&company{}); err != nil {
+					t.Fatal(err)
+				}
+				c := company{Name: "by name"}
+				must(t, db.Create(&c))
+				var got company
+				must(t, db.First(&got, "name = ?", "by name"))
+				if got != c || c.ID != 1 {
+					t.Errorf("wrote %+v, read %+v", c, got)
+				}
+			})
+		})
+	}
 }
 
 func must(t *testing.T, db *gorm.DB) *gorm.DB {
@@ -62,7 +111,7 @@ func must(t *testing.T, db *gorm.DB) *gorm.DB {
 }
 
 func TestAutoMigrateTwice(t *testing.T) {
-	each(t, func(t *testing.T, db *gorm.DB, _ target.Target, _ string) {
+	each(t, func(t *testing.T, db *gorm.DB, _ target.Target) {
 		schema := func() (all []string) {
 			t.Helper()
 			must(t, db.Raw("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").Scan(&all))
@@ -90,7 +139,7 @@ func TestAutoMigrateTwice(t *testing.T) {
 }
 
 func TestMigratorChangesColumns(t *testing.T) {
-	each(t, func(t *testing.T, db *gorm.DB, _ target.Target, _ string) {
+	each(t, func(t *testing.T, db *gorm.DB, _ target.Target) {
 		type grown struct {
 			ID    uint
 			Title string `gorm:"size:200;not null;default:untitled"`
@@ -125,7 +174,7 @@ func TestMigratorChangesColumns(t *testing.T) {
 // that checks them undoes with the session. On one connection they stay off,
 // and then no row that refers to the table is lost or in the way.
 func TestMigratorOnOneConnection(t *testing.T) {
-	each(t, func(t *testing.T, db *gorm.DB, _ target.Target, _ string) {
+	each(t, func(t *testing.T, db *gorm.DB, _ target.Target) {
 		must(t, db.Create(&user{Name: "Ada", Posts: []post{{Title: "first"}, {Title: "second"}}}))
 		foreignKeys := func(db *gorm.DB) (on bool) {
 			t.Helper()
@@ -173,7 +222,7 @@ func TestMigratorOnOneConnection(t *testing.T) {
 }
 
 func TestCRUD(t *testing.T) {
-	each(t, func(t *testing.T, db *gorm.DB, tg target.Target, _ string) {
+	each(t, func(t *testing.T, db *gorm.DB, tg target.Target) {
 		email := "ada@example.com"
 		born := time.Date(1815, 12, 10, 1, 2, 3, 456000000, time.UTC)
 		ada := user{Name: " Ada ", Email: &email, Age: 36, Avatar: []byte{0, 255, 7}, Born: born, Active: true}
@@ -215,7 +264,7 @@ func TestCRUD(t *testing.T) {
 }
 
 func TestReturningAndUpsert(t *testing.T) {
-	each(t, func(t *testing.T, db *gorm.DB, _ target.Target, _ string) {
+	each(t, func(t *testing.T, db *gorm.DB, _ target.Target) {
 		c := company{ID: 7, Name: "Analytical"}
 		must(t, db.Create(&c))
 		renamed := company{ID: 7, Name: "Engines"}
@@ -241,7 +290,7 @@ func TestReturningAndUpsert(t *testing.T) {
 }
 
 func TestAssociationsAndPreload(t *testing.T) {
-	each(t, func(t *testing.T, db *gorm.DB, _ target.Target, _ string) {
+	each(t, func(t *testing.T, db *gorm.DB, _ target.Target) {
 		u := user{
 			Name:      "Grace",
 			Company:   &company{Name: "Navy"},
@@ -278,7 +327,7 @@ func TestAssociationsAndPreload(t *testing.T) {
 }
 
 func TestHooks(t *testing.T) {
-	each(t, func(t *testing.T, db *gorm.DB, _ target.Target, _ string) {
+	each(t, func(t *testing.T, db *gorm.DB, _ target.Target) {
 		must(t, db.Create(&user{Name: " Edsger "}))
 		if err := db.Create(&user{}).Error; !errors.Is(err, errNameless) {
 			t.Errorf("Create of a nameless user: %v", err)
@@ -292,7 +341,7 @@ func TestHooks(t *testing.T) {
 }
 
 func TestTransactions(t *testing.T) {
-	each(t, func(t *testing.T, db *gorm.DB, _ target.Target, _ string) {
+	each(t, func(t *testing.T, db *gorm.DB, _ target.Target) {
 		names := func() (names []string) {
 			t.Helper()
 			must(t, db.Model(&company{}).Order("id").Pluck("name", &names))
@@ -337,7 +386,7 @@ func TestTransactions(t *testing.T) {
 }
 
 func TestPreparedStatements(t *testing.T) {
-	each(t, func(t *testing.T, db *gorm.DB, _ target.Target, _ string) {
+	each(t, func(t *testing.T, db *gorm.DB, _ target.Target) {
 		must(t, db.Create(&user{Name: "Ada"}))
 		session := db.Session(&gorm.Session{PrepareStmt: true})
 		for i := range 3 {
@@ -356,7 +405,7 @@ func TestPreparedStatements(t *testing.T) {
 }
 
 func TestCreateInBatches(t *testing.T) {
-	each(t, func(t *testing.T, db *gorm.DB, _ target.Target, _ string) {
+	each(t, func(t *testing.T, db *gorm.DB, _ target.Target) {
 		must(t, db.Create(&user{Name: "Ada"}))
 		const rows = 2500
 		posts := make([]post, rows)
@@ -384,7 +433,7 @@ func TestCreateInBatches(t *testing.T) {
 }
 
 func TestTranslateError(t *testing.T) {
-	each(t, func(t *testing.T, db *gorm.DB, tg target.Target, dialector string) {
+	each(t, func(t *testing.T, db *gorm.DB, tg target.Target) {
 		must(t, db.Create(&company{ID: 1, Name: "one"}))
 		nobody := uint(99)
 		for name, c := range map[string]struct {
@@ -399,9 +448,8 @@ func TestTranslateError(t *testing.T) {
 			switch {
 			case err == nil:
 				t.Errorf("%s: no error", name)
-			case dialector == "glebarez" || tg.Baseline:
-				// This dialector translates the errors of its own driver only, and
-				// libsql-client-go drops the codes.
+			case tg.Baseline:
+				// It drops the codes.
 			case !errors.Is(err, c.want):
 				t.Errorf("%s: %v, want %v", name, err, c.want)
 			}

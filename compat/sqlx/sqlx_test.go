@@ -4,7 +4,9 @@ package sqlx_test
 import (
 	"database/sql"
 	"errors"
+	"fmt"
 	"reflect"
+	"sync"
 	"testing"
 	"time"
 
@@ -277,6 +279,71 @@ func TestTransactions(t *testing.T) {
 			t.Errorf("%d teams after the rollback", n)
 		}
 	})
+}
+
+// Callers share a few connections: nobody's rows, ids or transaction may reach
+// another.
+func TestConcurrentCallers(t *testing.T) {
+	target.Each(t, func(t *testing.T, tg target.Target) {
+		db := open(t, tg)
+		// Few of them write at a time: more of libsql-client-go's can lock up sqld.
+		db.SetMaxOpenConns(4)
+		const callers, rounds = 16, 5
+		var group sync.WaitGroup
+		for caller := range callers {
+			group.Go(func() {
+				for round := range rounds {
+					if err := insertAndRead(db, fmt.Sprintf("caller %d, round %d", caller, round), round%2 == 0); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		group.Wait()
+		var n int
+		if err := db.Get(&n, "SELECT count(*) FROM person WHERE name LIKE 'caller%'"); err != nil || n != callers*(rounds+1)/2 {
+			t.Errorf("%d rows were kept, %v", n, err)
+		}
+	})
+}
+
+// insertAndRead inserts a person in a transaction and reads him by his id,
+// inside and outside.
+func insertAndRead(db *sqlx.DB, name string, keep bool) error {
+	tx, err := db.Beginx()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	res, err := tx.NamedExec("INSERT INTO person (name) VALUES (:name)", person{Name: name})
+	if err != nil {
+		return err
+	}
+	id, err := res.LastInsertId()
+	if err != nil {
+		return err
+	}
+	var got person
+	if err := tx.Get(&got, "SELECT * FROM person WHERE id = ?", id); err != nil {
+		return err
+	}
+	if got.Name != name {
+		return fmt.Errorf("%q got the id of %q", name, got.Name)
+	}
+	if !keep {
+		return tx.Rollback()
+	}
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	if err := db.Get(&got, db.Rebind("SELECT * FROM person WHERE name = ?"), name); err != nil {
+		return err
+	}
+	if got.ID != id {
+		return fmt.Errorf("%q has the id %d, and was told %d", name, got.ID, id)
+	}
+	return nil
 }
 
 func TestTimes(t *testing.T) {
