@@ -127,11 +127,13 @@ func (p *timeParser) zone() (loc *time.Location, ok bool) {
 		return nil, false
 	}
 	// time.Time.String adds the zone's name, and a monotonic reading.
-	if name, _, _ := strings.Cut(strings.TrimPrefix(q.s, " "), " m="); q.s == "" || q.s[0] == ' ' && isZoneName(name) {
-		p.s = ""
-	} else {
-		return nil, false
+	if q.s != "" {
+		name, reading, read := strings.Cut(q.s, " m=")
+		if name == "" || name[0] != ' ' || !isZoneName(name[1:]) || read && !isReading(reading) {
+			return nil, false
+		}
 	}
+	p.s = ""
 	if hours == 0 && minutes == 0 {
 		return time.UTC, true
 	}
@@ -146,4 +148,20 @@ func isZoneName(s string) bool {
 		}
 	}
 	return s != "" && len(s) <= 6
+}
+
+// isReading tells whether s is as time.Time.String writes a monotonic clock:
+// "+12.000345678".
+func isReading(s string) bool {
+	if s == "" || s[0] != '+' && s[0] != '-' {
+		return false
+	}
+	p := timeParser{s: s[1:]}
+	seconds := strings.TrimLeft(p.s, "0123456789")
+	if len(seconds) == len(p.s) {
+		return false
+	}
+	p.s = seconds
+	_, ok := p.fraction()
+	return ok && p.s == ""
 }

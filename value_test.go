@@ -27,7 +27,8 @@ func (m mode) jsonOnly() bool {
 func (m mode) upstream() bool { return m.params == "base=libsql-client-go" }
 
 // sent is how many requests have reached the server, as the server or, for
-// sqld, the driver counts them.
+// sqld, the driver counts them. Some travel beside the program: where there must
+// be none, look before there was any.
 func (e *env) sent(t testing.TB, db *sql.DB) uint64 {
 	t.Helper()
 	if e.embedded != nil {
@@ -220,8 +221,6 @@ func TestValueInvalidUTF8(t *testing.T) {
 	inModes(t, nativeModes, func(t *testing.T, e *env) {
 		db := e.open(t)
 		ctx := context.Background()
-		mustExec(t, db, "CREATE TABLE v (x)")
-		before := e.sent(t, db)
 		for _, bad := range []any{
 			"secret\xff", "\xc3(", "\xed\xa0\x80", "cut\xe2\x82", text("\xffsecret"),
 			sql.NullString{String: "secret\xff", Valid: true}, valuer{"\xff", nil}, sql.Named("a", "\xff"),
@@ -237,7 +236,7 @@ func TestValueInvalidUTF8(t *testing.T) {
 				_ = rows.Close()
 			}
 		}
-		if n := e.sent(t, db) - before; n != 0 {
+		if n := e.sent(t, db); n != 0 {
 			t.Errorf("%d requests were sent", n)
 		}
 		// A text of the server's that is none is an error of that statement alone.
@@ -306,7 +305,6 @@ func TestValueRefused(t *testing.T) {
 	failure := errors.New("the valuer's own")
 	inModes(t, nativeModes, func(t *testing.T, e *env) {
 		db := e.open(t)
-		before := e.sent(t, db)
 		var out string
 		for _, c := range []struct {
 			in   any
@@ -332,7 +330,7 @@ func TestValueRefused(t *testing.T) {
 				t.Errorf("the valuer's error is hidden by %v", err)
 			}
 		}
-		if n := e.sent(t, db) - before; n != 0 {
+		if n := e.sent(t, db); n != 0 {
 			t.Errorf("%d requests were sent", n)
 		}
 	})

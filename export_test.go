@@ -1,0 +1,7 @@
+package tursoopt
+
+// What tests of the external package look at directly.
+var (
+	ParseTime  = parseTime
+	FormatTime = formatTime
+)
