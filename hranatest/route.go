@@ -95,7 +95,7 @@ func (s *Server) endpoint(w http.ResponseWriter, r *http.Request, body []byte, e
 		select {
 		case <-timer.C:
 		case <-r.Context().Done():
-			return
+			panic(http.ErrAbortHandler)
 		}
 	}
 	if s.before(w, r, fault) {

@@ -127,8 +127,9 @@ func (s *Server) connState(_ net.Conn, state http.ConnState) {
 // behind but the file of Options.Path. A second Close does nothing.
 func (s *Server) Close() (err error) {
 	s.once.Do(func() {
-		s.stop()
+		// The connections go first: nothing that is broken off is to be answered.
 		err = s.http.Close()
+		s.stop()
 		<-s.served
 		s.conns.Wait()
 		s.streams.forget()

@@ -1,0 +1,80 @@
+package hranatest
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/turso-opt/turso-opt/internal/sqld"
+)
+
+// signedToken is a token as sqld checks it.
+func signedToken(key ed25519.PrivateKey, claims string) string {
+	enc := base64.RawURLEncoding
+	text := enc.EncodeToString([]byte(`{"alg":"EdDSA","typ":"JWT"}`)) + "." + enc.EncodeToString([]byte(claims))
+	return text + "." + enc.EncodeToString(ed25519.Sign(key, []byte(text)))
+}
+
+func TestConformanceTokens(t *testing.T) {
+	t.Parallel()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyFile := t.TempDir() + "/key.pem"
+	if err := os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	full, read := signedToken(private, `{"a":"rw"}`), signedToken(private, `{"a":"ro"}`)
+	real, ours := sqld.ForTest(t, sqld.Options{JWTKeyFile: keyFile}), NewServer(t, Options{Token: full, ReadToken: read})
+
+	const pipelines, cursors = "/v3/pipeline", "/v3/cursor"
+	for _, c := range []struct {
+		name, value, path, body string
+	}{
+		{"", "", pipelines, bare(execute(`select 1`))},
+		{"", "", cursors, `{"batch":{"steps":[]}}`},
+		{"", "", pipelines, `{`},
+		{"", "", "/v3-protobuf/pipeline", ""},
+		{"", "", "/health", ""}, {"", "", "/v3", ""}, {"", "", "/nope", ""},
+		{"Authorization", "Bearer " + full, pipelines, bare(execute(`create table t(a)`))},
+		{"Authorization", "bearer " + full, pipelines, bare(execute(`insert into t values(1)`))},
+		{"X-Authorization", "Bearer " + full, pipelines, bare(execute(`select a from t`))},
+		{"Authorization", full, pipelines, bare()}, {"Authorization", "Bearer", pipelines, bare()}, {"Authorization", "Bearer ", pipelines, bare()},
+		{"Authorization", "Basic " + full, pipelines, bare()}, {"Authorization", "Bearer x", pipelines, bare()}, {"Authorization", "Bearer " + full[:len(full)-4] + "AAAA", pipelines, bare()},
+		{"Authorization", "Bearer " + read, pipelines, bare(execute(`select a from t`), execute(`begin`), execute(`explain delete from t`), execute(`pragma table_info(t)`), execute(`savepoint x`), execute(`release x`), execute(`commit`))},
+		{"Authorization", "Bearer " + read, pipelines, bare(execute(`insert into t values(1)`))},
+		{"Authorization", "Bearer " + read, pipelines, bare(execute(`pragma foreign_keys`))},
+		{"Authorization", "Bearer " + read, pipelines, bare(execute(`select 1`), batch(stepOf(`select 1`), stepOf(`delete from t`, `{"type":"error","step":0}`)))},
+		{"Authorization", "Bearer " + read, pipelines, bare(`{"type":"sequence","sql":"select 1; delete from t"}`)},
+		{"Authorization", "Bearer " + read, pipelines, bare(`{"type":"describe","sql":"delete from t"}`)},
+		{"Authorization", "Bearer " + read, pipelines, bare(execute(`with x as (select 1) delete from t`))},
+		{"Authorization", "Bearer " + read, pipelines, bare(execute(`reindex`))},
+	} {
+		header := http.Header{}
+		if c.name != "" {
+			header.Set(c.name, c.value)
+		}
+		method := http.MethodPost
+		if c.body == "" && !strings.Contains(c.path, "line") {
+			method = http.MethodGet
+		}
+		want, got := send(method, real.URL()+c.path, c.body, header), send(method, ours.URL()+c.path, c.body, header)
+		if want.status != got.status || want.header.Get("Content-Type") != got.header.Get("Content-Type") || comparable(want.body) != comparable(got.body) {
+			t.Errorf("%s with %s %.20s: sqld says\n%d %s %s\nwe say\n%d %s %s", c.path, c.name, c.value,
+				want.status, want.header.Get("Content-Type"), want.body, got.status, got.header.Get("Content-Type"), got.body)
+		}
+	}
+}
+
+func comparable(body string) string { return changing.ReplaceAllString(body, "") }
