@@ -72,8 +72,9 @@ func (s *Stmt) classify(h *head) {
 	}
 }
 
-// explain decides about what is explained. It is not run, but some PRAGMAs do
-// their work while they are compiled.
+// explain decides about what is explained. It is not run, and leaves something
+// all the same: some PRAGMAs do their work while they are compiled, and a write
+// that is explained sets changes() to 0.
 func (s *Stmt) explain(h *head) {
 	if h.accept("QUERY") && !h.accept("PLAN") {
 		s.Stateful = true
@@ -89,15 +90,22 @@ func (s *Stmt) explain(h *head) {
 	case Create:
 		// To compile one of a temporary object opens the temporary database.
 		s.ReadOnly, s.Stateful = !inner.Stateful, inner.Stateful
+	case Insert, Replace, Update, Delete:
 	default:
 		s.ReadOnly = true
 	}
 }
 
+// beginModes are the words that may follow BEGIN.
+var beginModes = [...]struct{ keyword, mode string }{
+	{"DEFERRED", "deferred"}, {"IMMEDIATE", "immediate"}, {"EXCLUSIVE", "exclusive"},
+	{"CONCURRENT", "concurrent"}, {"READONLY", "readonly"}, // libSQL's own
+}
+
 func (s *Stmt) beginMode(h *head) {
-	for _, mode := range [...]string{"DEFERRED", "IMMEDIATE", "EXCLUSIVE", "CONCURRENT", "READONLY"} {
-		if h.is(mode) {
-			s.BeginMode = strings.ToLower(mode)
+	for _, m := range beginModes {
+		if h.is(m.keyword) {
+			s.BeginMode = m.mode
 		}
 	}
 }

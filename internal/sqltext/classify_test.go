@@ -66,9 +66,11 @@ var sorted = []struct {
 	{"REINDEX", Reindex, ""}, {"ANALYZE t", Analyze, ""}, {"VACUUM", Vacuum, ""},
 
 	{"EXPLAIN SELECT 1", Explain, "r"},
-	{"EXPLAIN QUERY PLAN DELETE FROM t", Explain, "r"},
+	{"EXPLAIN QUERY PLAN SELECT 1", Explain, "r"},
+	{"EXPLAIN QUERY PLAN DELETE FROM t", Explain, ""},
 	{"EXPLAIN BEGIN", Explain, "r"},
-	{"EXPLAIN WITH a AS (SELECT 1) DELETE FROM t", Explain, "r"},
+	{"EXPLAIN WITH a AS (SELECT 1) DELETE FROM t", Explain, ""},
+	{"EXPLAIN WITH a AS (SELECT 1) VALUES (1)", Explain, "r"},
 	{"EXPLAIN CREATE TABLE x(a)", Explain, "r"},
 	{"EXPLAIN CREATE TEMP TABLE x(a)", Explain, "s"},
 	{"EXPLAIN PRAGMA foreign_keys", Explain, "r"},

@@ -19,19 +19,17 @@ const (
 	totalChanges
 )
 
+var connFuncNames = [...]string{
+	lastInsertRowid: "last_insert_rowid", changes: "changes", totalChanges: "total_changes",
+}
+
+func (fn connFunc) String() string { return connFuncNames[fn] }
+
+// connFuncOf is the function of that name, 0 if it is none of these.
 func connFuncOf(name string) connFunc {
-	switch len(name) {
-	case len("changes"):
-		if fold(name, "CHANGES") {
-			return changes
-		}
-	case len("total_changes"):
-		if fold(name, "TOTAL_CHANGES") {
-			return totalChanges
-		}
-	case len("last_insert_rowid"):
-		if fold(name, "LAST_INSERT_ROWID") {
-			return lastInsertRowid
+	for fn := lastInsertRowid; fn <= totalChanges; fn++ {
+		if sameName(name, connFuncNames[fn]) {
+			return fn
 		}
 	}
 	return 0

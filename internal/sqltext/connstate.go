@@ -85,11 +85,13 @@ type substitution struct {
 // substitutions are those of one statement, one for each spelling, so that a
 // column's name tells how the call in it was written.
 //
-// An expression is IFNULL(0xN, f) in letters of either case, N the value in two's
-// complement and f the function. It is a call of a function as what it replaces,
-// so it stands wherever that may stand, has no affinity either, and is no column
-// number in ORDER BY; a literal is each of these, or an error after a minus sign
-// (0x8000000000000000).
+// An expression is IFNULL(0xN, f()) in letters of either case, with N the value
+// in two's complement and f the function, whose value is not asked for. To SQLite
+// it is what it replaces, a call without affinity that is no constant: it stands
+// wherever that may stand and is worked out when that is. A literal is a column's
+// number in ORDER BY, gives columns of a compound SELECT a type, is worked out
+// beforehand and then an error where the call was never made, and 0x8000000000000000
+// is an error after a minus sign.
 //
 // What SQLite takes to be equal stays equal. Two spellings give the same
 // expression but for blanks and case, so that ORDER BY still finds its column in
@@ -133,7 +135,7 @@ func (subs *substitutions) expr(sql, call string, fn connFunc, value int64) (str
 // letters, nor among the others: there are as many blanks in it as that takes.
 func (subs *substitutions) unused(lower string, fn connFunc, value int64) string {
 	front := substituteName + "(0x" + strconv.FormatUint(uint64(value), 16) + ","
-	back := strconv.Itoa(int(fn)) + ")"
+	back := fn.String() + "())"
 	for blanks := " "; ; blanks += " " {
 		expr := front + blanks + back
 		if !strings.Contains(lower, expr) && !subs.has(expr) {

@@ -12,23 +12,23 @@ func TestSubstituteConnState(t *testing.T) {
 		rowid, changes int64 // negative: not given
 		want           string
 	}{
-		{"SELECT last_insert_rowid()", 7, -1, "SELECT ifnull(0x7, 1)"},
-		{"SELECT changes()", -1, 16, "SELECT ifnull(0x10, 2)"},
-		{"SELECT last_insert_rowid(), changes()", 1, 2, "SELECT ifnull(0x1, 1), ifnull(0x2, 2)"},
-		{"SELECT last_insert_rowid(), changes()", 1, -1, "SELECT ifnull(0x1, 1), changes()"},
+		{"SELECT last_insert_rowid()", 7, -1, "SELECT ifnull(0x7, last_insert_rowid())"},
+		{"SELECT changes()", -1, 16, "SELECT ifnull(0x10, changes())"},
+		{"SELECT last_insert_rowid(), changes()", 1, 2, "SELECT ifnull(0x1, last_insert_rowid()), ifnull(0x2, changes())"},
+		{"SELECT last_insert_rowid(), changes()", 1, -1, "SELECT ifnull(0x1, last_insert_rowid()), changes()"},
 		{"SELECT last_insert_rowid(), changes()", -1, -1, "SELECT last_insert_rowid(), changes()"},
-		{"SELECT changes(), total_changes()", 1, 2, "SELECT ifnull(0x2, 2), total_changes()"},
-		{"SELECT changes(), changes(), changes ()", 1, 2, "SELECT ifnull(0x2, 2), ifnull(0x2, 2), ifnull(0x2,  2)"},
-		{"SELECT changes(), CHANGES(), Changes()", 1, 2, "SELECT ifnull(0x2, 2), Ifnull(0x2, 2), iFnull(0x2, 2)"},
-		{"SELECT \"changes\"(), [last_insert_rowid](*)", 1, 2, "SELECT ifnull(0x2, 2), ifnull(0x1, 1)"},
-		{"SELECT changes(/* none */)", 1, 2, "SELECT ifnull(0x2, 2)"},
-		{"SELECT changes(), IFNULL(0x2, 2)", 1, 2, "SELECT ifnull(0x2,  2), IFNULL(0x2, 2)"},
-		{"INSERT INTO t VALUES (last_insert_rowid())", 1, 2, "INSERT INTO t VALUES (ifnull(0x1, 1))"},
-		{"INSERT INTO changes(a) VALUES (changes())", 1, 2, "INSERT INTO changes(a) VALUES (ifnull(0x2, 2))"},
-		{"INSERT INTO t VALUES (1), (changes())", 1, 2, "INSERT INTO t VALUES (1), (ifnull(0x2, 2))"},
-		{"INSERT INTO t SELECT changes() RETURNING a", 1, 2, "INSERT INTO t SELECT ifnull(0x2, 2) RETURNING a"},
-		{"UPDATE t SET a = last_insert_rowid() RETURNING changes()", 1, 2, "UPDATE t SET a = ifnull(0x1, 1) RETURNING ifnull(0x2, 2)"},
-		{"DELETE FROM t WHERE id = last_insert_rowid()", 1, 2, "DELETE FROM t WHERE id = ifnull(0x1, 1)"},
+		{"SELECT changes(), total_changes()", 1, 2, "SELECT ifnull(0x2, changes()), total_changes()"},
+		{"SELECT changes(), changes(), changes ()", 1, 2, "SELECT ifnull(0x2, changes()), ifnull(0x2, changes()), ifnull(0x2,  changes())"},
+		{"SELECT changes(), CHANGES(), Changes()", 1, 2, "SELECT ifnull(0x2, changes()), Ifnull(0x2, changes()), iFnull(0x2, changes())"},
+		{"SELECT \"changes\"(), [last_insert_rowid](*)", 1, 2, "SELECT ifnull(0x2, changes()), ifnull(0x1, last_insert_rowid())"},
+		{"SELECT changes(/* none */)", 1, 2, "SELECT ifnull(0x2, changes())"},
+		{"SELECT changes(), IFNULL(0x2, changes())", 1, 2, "SELECT ifnull(0x2,  changes()), IFNULL(0x2, ifnull(0x2,  changes()))"},
+		{"INSERT INTO t VALUES (last_insert_rowid())", 1, 2, "INSERT INTO t VALUES (ifnull(0x1, last_insert_rowid()))"},
+		{"INSERT INTO changes(a) VALUES (changes())", 1, 2, "INSERT INTO changes(a) VALUES (ifnull(0x2, changes()))"},
+		{"INSERT INTO t VALUES (1), (changes())", 1, 2, "INSERT INTO t VALUES (1), (ifnull(0x2, changes()))"},
+		{"INSERT INTO t SELECT changes() RETURNING a", 1, 2, "INSERT INTO t SELECT ifnull(0x2, changes()) RETURNING a"},
+		{"UPDATE t SET a = last_insert_rowid() RETURNING changes()", 1, 2, "UPDATE t SET a = ifnull(0x1, last_insert_rowid()) RETURNING ifnull(0x2, changes())"},
+		{"DELETE FROM t WHERE id = last_insert_rowid()", 1, 2, "DELETE FROM t WHERE id = ifnull(0x1, last_insert_rowid())"},
 		// A value that changes while the statement runs.
 		{"INSERT INTO t VALUES (1), (last_insert_rowid())", 1, 2, ""},
 		{"INSERT INTO t SELECT last_insert_rowid() FROM t", 1, 2, ""},
@@ -73,10 +73,10 @@ func TestSubstituteConnState(t *testing.T) {
 
 func TestSubstituteConnStateOfExtremes(t *testing.T) {
 	for value, want := range map[int64]string{
-		0:             "SELECT -ifnull(0x0, 1)",
-		-1:            "SELECT -ifnull(0xffffffffffffffff, 1)",
-		math.MaxInt64: "SELECT -ifnull(0x7fffffffffffffff, 1)",
-		math.MinInt64: "SELECT -ifnull(0x8000000000000000, 1)",
+		0:             "SELECT -ifnull(0x0, last_insert_rowid())",
+		-1:            "SELECT -ifnull(0xffffffffffffffff, last_insert_rowid())",
+		math.MaxInt64: "SELECT -ifnull(0x7fffffffffffffff, last_insert_rowid())",
+		math.MinInt64: "SELECT -ifnull(0x8000000000000000, last_insert_rowid())",
 	} {
 		if got, _ := Parse("SELECT -last_insert_rowid()").Stmts[0].SubstituteConnState(&value, nil); got != want {
 			t.Errorf("%d: %q, want %q", value, got, want)

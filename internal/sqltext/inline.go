@@ -11,9 +11,10 @@ import (
 // it is written as ?N, and has no name then. If index was the largest number,
 // the largest is smaller now; numbers in between that nothing uses stay.
 //
-// Two things change. A result column without an alias is named after its text,
-// literal is part of it now. And an integer that stands alone in ORDER BY or
-// GROUP BY is the number of a column there, which a parameter never is.
+// The literal is written as ifnull(literal,NULL): a literal alone has a type,
+// which columns of a compound SELECT take their affinity from, and an integer
+// alone is the number of a column in ORDER BY; a parameter is neither. What
+// changes is the name of a result column that is named after its text.
 func (s *Stmt) InlineParam(index int, literal string) string {
 	var b strings.Builder
 	b.Grow(len(s.SQL) + len(literal) + 16)
@@ -24,11 +25,8 @@ func (s *Stmt) InlineParam(index int, literal string) string {
 		at = v.end
 		name := s.SQL[v.start:v.end]
 		if v.index == index && index > 0 {
-			// Blanks on both sides: two minus signs begin a comment, and a digit
-			// beside a letter belongs to it.
-			b.WriteByte(' ')
-			b.WriteString(literal)
-			b.WriteByte(' ')
+			// A blank, because ? may follow a word directly: AND?.
+			b.WriteString(" ifnull(" + literal + ",NULL)")
 			continue
 		}
 		if v.index > 0 && num.peek(name) != v.index {

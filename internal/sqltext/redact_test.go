@@ -3,6 +3,8 @@ package sqltext
 import (
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 // redactions are texts and what is shown of them; FuzzRedact begins with them.
@@ -69,4 +71,16 @@ func TestRedact(t *testing.T) {
 			t.Errorf("%q is shown as %q", c.sql, got)
 		}
 	}
+}
+
+// Wherever SQLite takes a literal, none is shown.
+func TestRedactedStatementsHoldNoLiteral(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		g := &gen{t: rt, params: true, secrets: true}
+		sql := g.script()
+		shown := Redact(sql)
+		if lower := strings.ToLower(shown); strings.Contains(lower, "secret") || strings.Contains(lower, "5ec2e7") {
+			rt.Fatalf("%q is shown as %q", sql, shown)
+		}
+	})
 }
