@@ -18,11 +18,7 @@ type loss struct {
 }
 
 var losses = []loss{
-	{"expired", embeddedModes, func(t testing.TB, e *env) {
-		if e.embedded.ExpireStreams() == 0 {
-			t.Error("there was no stream to expire")
-		}
-	}},
+	{"expired", embeddedModes, func(t testing.TB, e *env) { e.embedded.ExpireStreams() }},
 	{"invalid baton", embeddedModes, func(t testing.TB, e *env) { e.embedded.ForgetStreams() }},
 	{"taken away", embeddedModes, func(t testing.TB, e *env) {
 		if !e.embedded.TakeTransaction() {
