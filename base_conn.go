@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"time"
 )
 
 // A BaseConn is what sql.Conn.Raw gives on a base other than the native one.
@@ -36,10 +37,13 @@ type baseConn struct {
 	connector *Connector
 	owned     *Connector // closed with the connection
 	bad       bool
-	inTx      bool // in a transaction by BeginTx
+	inTx      bool      // in a transaction by BeginTx
+	since     time.Time // since when it is in use; zero while it is not
 }
 
-func newBaseConn(c *Connector, dc driver.Conn) *baseConn { return &baseConn{Conn: dc, connector: c} }
+func newBaseConn(c *Connector, dc driver.Conn) *baseConn {
+	return &baseConn{Conn: dc, connector: c, since: c.uses.begin(c)}
+}
 
 // Base is the connection of the driver below.
 func (c *baseConn) Base() driver.Conn { return c.Conn }
@@ -130,6 +134,7 @@ func (c *baseConn) Ping(ctx context.Context) error {
 }
 
 func (c *baseConn) ResetSession(ctx context.Context) error {
+	c.since = c.connector.uses.begin(c.connector)
 	if r, ok := c.Conn.(driver.SessionResetter); ok {
 		return r.ResetSession(ctx)
 	}
@@ -137,7 +142,9 @@ func (c *baseConn) ResetSession(ctx context.Context) error {
 }
 
 func (c *baseConn) IsValid() bool {
-	if c.bad {
+	kick := c.connector.uses.end(c.since)
+	c.since = time.Time{}
+	if c.bad || kick {
 		return false
 	}
 	if v, ok := c.Conn.(driver.Validator); ok {

@@ -115,6 +115,9 @@ type Config struct {
 	// ParseTime turns text in DATE, DATETIME and TIMESTAMP columns into
 	// time.Time; nil means on.
 	ParseTime *bool
+	// PoolMin and PoolMax bound the size of the pool that OpenDB's controller or
+	// TunePool adjusts: zero means DefaultPoolMin and DefaultPoolMax.
+	PoolMin, PoolMax int
 	// FileOptions is the query of a file: or :memory: DSN that the SQLite driver
 	// gets as it is.
 	FileOptions string
@@ -130,6 +133,16 @@ type Config struct {
 	// TokenSource gives the token of each request; it excludes AuthToken and may
 	// be called by several goroutines at once.
 	TokenSource func(context.Context) (string, error)
+	// PoolInterval is how often the pool controller looks; zero means
+	// DefaultPoolInterval.
+	PoolInterval time.Duration
+	// PoolUp is the utilisation from which the pool may grow, PoolDown the one
+	// below which it may shrink, from 0 to 1; zero means DefaultPoolUp and
+	// DefaultPoolDown.
+	PoolUp, PoolDown float64
+	// PoolCooldown is how long less must have been needed before the pool shrinks;
+	// zero means DefaultPoolCooldown.
+	PoolCooldown time.Duration
 	// Logger gets the driver's few messages; nil means none are written.
 	Logger *slog.Logger
 }

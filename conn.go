@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"time"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
 	"github.com/turso-opt/turso-opt/internal/sqltext"
@@ -27,11 +28,12 @@ type conn struct {
 	connector *Connector
 	owned     *Connector // closed with the connection
 	session   session
-	bad       bool // not to be used again
+	bad       bool      // not to be used again
+	since     time.Time // since when it is in use; zero while it is not
 }
 
 func newConn(c *Connector) *conn {
-	return &conn{connector: c, session: session{pool: c.pool, gate: c.lanes.Gate()}}
+	return &conn{connector: c, since: c.uses.begin(c), session: session{pool: c.pool, gate: c.lanes.Gate()}}
 }
 
 func (c *conn) Prepare(query string) (driver.Stmt, error) {
@@ -143,6 +145,7 @@ func (c *conn) run(ctx context.Context, cl *call) ([]exec.StmtResult, error) {
 	}
 	s.held = true
 	c.schemaChanged(cl, err)
+	c.connector.uses.served(results)
 	if err != nil {
 		var e *exec.Error
 		if errors.As(err, &e) {
@@ -217,6 +220,7 @@ func (c *conn) ResetSession(context.Context) error {
 	if c.connector.closed.Load() {
 		return driver.ErrBadConn
 	}
+	c.since = c.connector.uses.begin(c.connector)
 	return nil
 }
 
@@ -224,7 +228,9 @@ func (c *conn) ResetSession(context.Context) error {
 // the session's stream is wanted elsewhere.
 func (c *conn) IsValid() bool {
 	c.session.reset()
-	return !c.bad && !c.connector.closed.Load()
+	kick := c.connector.uses.end(c.since)
+	c.since = time.Time{}
+	return !c.bad && !kick && !c.connector.closed.Load()
 }
 
 // Close ends the session. The server is told so beside.

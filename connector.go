@@ -32,6 +32,8 @@ type Connector struct {
 	log    *slog.Logger
 	driver *Driver
 	closed atomic.Bool
+	uses   uses
+	sizer  atomic.Pointer[PoolSizer]
 	base   driver.Connector // the base of Wrap and of other bases; nil for native
 
 	// What follows is the native base's.
@@ -53,13 +55,18 @@ func NewConnector(cfg *Config) (*Connector, error) {
 	return newConnector(cfg)
 }
 
-// OpenDB is sql.OpenDB for a Config.
+// OpenDB is sql.OpenDB for a Config, with a controller that adjusts the size of
+// the pool; see TunePool.
 func OpenDB(cfg *Config) (*sql.DB, error) {
 	c, err := NewConnector(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return sql.OpenDB(c), nil
+	db := sql.OpenDB(c)
+	if _, err := TunePool(db, nil); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
 }
 
 // Wrap makes a Connector whose connections are those of base. Of cfg, which may
@@ -182,6 +189,9 @@ func (c *Connector) Layers() []string {
 func (c *Connector) Close() error {
 	if c.closed.Swap(true) {
 		return nil
+	}
+	if p := c.sizer.Load(); p != nil {
+		p.Stop()
 	}
 	if c.base != nil {
 		if closer, ok := c.base.(io.Closer); ok {

@@ -14,7 +14,7 @@ import (
 // dsnParams are the parameters in the order in which FormatDSN writes them.
 var dsnParams = []string{
 	"authToken", "auth_token", "jwt", "tls", "remote_encryption_key", "proxy", "base", "encoding",
-	"stmt_cache", "coalesce", "group_commit", "lanes", "_txlock", "connect_timeout", "timeout", "parse_time",
+	"stmt_cache", "coalesce", "group_commit", "lanes", "pool_min", "pool_max", "_txlock", "connect_timeout", "timeout", "parse_time",
 }
 
 // sqliteParams are those of SQLite's own URI file names.
@@ -131,6 +131,10 @@ func (c *Config) set(name, value string) (err error) {
 			return errLanes
 		}
 		c.Lanes = int(n)
+	case "pool_min":
+		c.PoolMin, err = parsePoolSize(value)
+	case "pool_max":
+		c.PoolMax, err = parsePoolSize(value)
 	case "_txlock":
 		switch value {
 		case "deferred":
@@ -164,6 +168,14 @@ func parseSwitch(s string) (*bool, error) {
 		return nil, errors.New("want on or off, 1 or 0, true or false")
 	}
 	return &v, nil
+}
+
+func parsePoolSize(s string) (int, error) {
+	n, err := strconv.ParseUint(s, 10, 31)
+	if err != nil || n == 0 {
+		return 0, errors.New("want a number of connections")
+	}
+	return int(n), nil
 }
 
 func parseTimeout(s string) (time.Duration, error) {
@@ -209,6 +221,12 @@ func (c *Config) FormatDSN() string {
 	}
 	if c.Lanes != 0 {
 		add("lanes", strconv.Itoa(c.Lanes))
+	}
+	if c.PoolMin != 0 {
+		add("pool_min", strconv.Itoa(c.PoolMin))
+	}
+	if c.PoolMax != 0 {
+		add("pool_max", strconv.Itoa(c.PoolMax))
 	}
 	if c.TxLock != TxDefault {
 		add("_txlock", c.TxLock.String())

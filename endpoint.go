@@ -40,6 +40,9 @@ func (c *Config) validate() error {
 	if c.AuthToken != "" && c.TokenSource != nil {
 		return errors.New("turso-opt: authToken: AuthToken and TokenSource exclude each other")
 	}
+	if err := c.validatePool(); err != nil {
+		return err
+	}
 	if c.isFile() {
 		return c.validateFile()
 	}

@@ -24,7 +24,8 @@ const house = "github.com/turso-opt/turso-opt"
 // is not built: whoever adds one decides here where it stands.
 var arrows = map[string][]string{
 	".": {
-		"internal/exec", "internal/hrana", "internal/hranahttp", "internal/lane", "internal/sqltext", "internal/stream",
+		"internal/exec", "internal/hrana", "internal/hranahttp", "internal/lane", "internal/limit", "internal/sqltext",
+		"internal/stream",
 	},
 	"internal/exec":      {},
 	"internal/sqltext":   {"internal/exec"},

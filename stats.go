@@ -6,8 +6,9 @@ import (
 
 // Stats is a snapshot of what a Connector has done since it was made. Its
 // counters only grow; they are not read at one instant. On a base other than
-// the native one all are zero.
+// the native one all but Pool are zero.
 type Stats struct {
+	Pool       PoolStats
 	Statements StatementStats
 	Lanes      LaneStats
 	Requests   RequestStats
@@ -73,11 +74,16 @@ type StreamStats struct {
 
 // Stats is what c has counted so far.
 func (c *Connector) Stats() Stats {
+	var s Stats
+	if p := c.sizer.Load(); p != nil {
+		s.Pool = p.Stats()
+	}
 	if c.base != nil {
-		return Stats{}
+		return s
 	}
 	texts, http, streams, lanes := c.stmts.Stats(), c.client.Counters(), c.pool.Counters(), c.lanes.Counters()
 	return Stats{
+		Pool:       s.Pool,
 		Statements: StatementStats{Hits: texts.Hits, Misses: texts.Misses, Evictions: texts.Evictions, Size: texts.Size},
 		Lanes: LaneStats{
 			Lanes: lanes.Lanes, Alone: lanes.Alone, Shared: lanes.Shared, Requests: lanes.Requests,
