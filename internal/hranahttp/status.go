@@ -6,6 +6,7 @@ import (
 	"html"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,15 +14,26 @@ import (
 	"unicode/utf8"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/hrana"
 )
 
-// batonErrors are how sqld's plain-text answers to a baton begin that it does
-// not take. They come before anything of the request is looked at.
-var batonErrors = []string{
-	"Received an invalid baton",
-	"Received a baton that has already been used",
-	"Stream for this baton was closed",
-}
+// How messages of sqld begin that come before anything of a request is executed:
+// its answers to a baton that it does not take, and to what it cannot read.
+var (
+	batonErrors = []string{
+		"Received an invalid baton",
+		"Received a baton that has already been used",
+		"Stream for this baton was closed",
+	}
+	unreadErrors = []string{
+		"Cannot deserialize client message",
+		"Could not decode client message",
+	}
+)
+
+// noWrite is in the message with which sqld refuses a write to a token that may
+// only read. No write of the same request can have had more luck.
+const noWrite = "have Write permission"
 
 // statusHead is what counts of the head of an answer other than 200.
 type statusHead struct {
@@ -54,8 +66,8 @@ func statusError(h statusHead, body []byte, hasBaton bool) *exec.Error {
 
 // statusProof is the table of what an HTTP status proves about execution. A
 // failed pipeline proves nothing in general: sqld answers 500 to an INSERT it
-// has committed if the next result is not valid UTF-8, and 403 to the second of
-// two statements.
+// has committed if the next result is not valid UTF-8, and 403 where only a
+// later statement is forbidden.
 func statusProof(e *exec.Error, hasBaton bool) exec.Proof {
 	switch s := e.Status; {
 	case e.Code == "STREAM_EXPIRED":
@@ -73,19 +85,27 @@ func statusProof(e *exec.Error, hasBaton bool) exec.Proof {
 		s == http.StatusTooManyRequests, // no connection could be opened for the stream
 		s == http.StatusRequestHeaderFieldsTooLarge:
 		return exec.NotExecuted
-	case s == http.StatusBadRequest && hasBaton:
-		for _, text := range batonErrors {
-			if strings.HasPrefix(e.Message, text) {
-				return exec.NotExecuted
-			}
-		}
+	case s == http.StatusBadRequest && hasPrefix(e.Message, unreadErrors),
+		s == http.StatusBadRequest && hasBaton && hasPrefix(e.Message, batonErrors),
+		s == http.StatusForbidden && strings.Contains(e.Message, noWrite):
+		return exec.NotExecuted
 	}
 	return exec.OutcomeUnknown
 }
 
+func hasPrefix(s string, prefixes []string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(s, p) })
+}
+
 // serverMessage finds the message in the shapes that sqld and Turso Cloud use:
-// {"error": "..."}, {"message": "...", "code": "..."} and plain text.
+// {"error": "..."}, {"message": "...", "code": "..."}, the latter in protobuf too
+// where that is spoken, and plain text.
 func serverMessage(contentType string, body []byte) (code, message string) {
+	if strings.Contains(contentType, "protobuf") {
+		if e, err := hrana.DecodeError(body); err == nil {
+			return clean(e.Code, 60), clean(e.Message, 500)
+		}
+	}
 	var shape struct {
 		Error   json.RawMessage `json:"error"`
 		Message string          `json:"message"`
