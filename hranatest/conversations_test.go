@@ -84,7 +84,7 @@ var conversations = []conversation{
 		),
 	}},
 	{"many statements", []exchange{
-		executes(`select 1; select 2`, `select 1;`, ` ; select 1`, `select 1; ;`, `select 1; -- c`, `-- c`, ``, ` `, `;`, `select 1; selec`, `select 1; selec 2`, `select 1; )`, `selec; select 1`, `select nope; select`, `vacuum; select 1`, `select 1; vacuum`),
+		executes(`select 1; select 2`, `select 1;`, ` ; select 1`, `select 1; ;`, `select 1; -- c`, `-- c`, ``, ` `, `;`, `select 1; selec`, `select 1; selec 2`, `select 1; )`, `selec; select 1`, `select nope; select`, `select 1 /* x`, `select 1; /* x`, `/* x */ select 1`, `select /* x`, `select 1 /* x */`, `select 1 -- x`, `select 1 /`, `select 1 /*`, `/*`, `select '/* x'`, `vacuum; select 1`, `select 1; vacuum`),
 	}},
 	{"refused", []exchange{
 		executes(
@@ -93,6 +93,7 @@ var conversations = []conversation{
 vacuum`, `vacuum x y`, `create temp table x(`,
 			`begin readonly`, `select 1`, `commit`, `begin deferred`, `end`, `begin exclusive transaction`, `commit transaction`,
 		),
+		pipeline(batch(stepOf("-- c\nbegin  readonly"), stepOf(`select 1`), stepOf(`commit`)), `{"type":"sequence","sql":"begin readonly transaction; select 1; end"}`, execute(`begin readonly x y`)),
 		pipeline(execute(`attach foo as x`)),
 		executes(`select 1`),
 	}},

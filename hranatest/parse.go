@@ -96,10 +96,10 @@ func (p *parser) read(sql string, check bool) *script {
 // that.
 func single(sql string) *script {
 	t := sqltext.Parse(sql)
-	if len(t.Stmts) != 1 {
+	if len(t.Stmts) != 1 || strings.Contains(sql, "/*") {
 		return nil
 	}
-	cmd, err := sort(&t.Stmts[0], sql, sql)
+	cmd, err := sort(&t.Stmts[0], compilable(&t.Stmts[0], sql), sql)
 	if err != nil {
 		return nil
 	}
@@ -120,15 +120,21 @@ func (p *parser) script(sql string) *script {
 		resumed := false
 		for i := range t.Stmts {
 			stmt := &t.Stmts[i]
-			end := skip(sql, from, true) + len(stmt.SQL)
+			start, _ := skip(sql, from, true)
+			end := start + len(stmt.SQL)
 			text := sql[from:end]
 			if i == 0 && !ahead {
 				text = sql // places in errors are those of the whole text
 			}
+			text = compilable(stmt, text)
 			if bad := p.syntax(text); bad != nil {
 				at := from + bad.at
 				if i == 0 && !ahead {
 					at = bad.at
+				}
+				if open := openComment(sql, end, at, bad); open >= 0 {
+					s.err = unclosed(sql, open)
+					return s
 				}
 				if i == 0 || bad.lexical {
 					s.err = bad.refusal(sql, at)
@@ -145,57 +151,67 @@ func (p *parser) script(sql string) *script {
 				s.err = err
 				return s
 			}
-			s.commands = append(s.commands, cmd)
-			from = skip(sql, end, false)
-			if from < len(sql) {
-				from++ // the semicolon
+			after, open := skip(sql, end, false)
+			if open >= 0 {
+				s.err = unclosed(sql, open)
+				return s
 			}
+			s.commands = append(s.commands, cmd)
+			from = min(after+1, len(sql)) // behind the semicolon
 		}
 		if !resumed {
 			break
 		}
 	}
-	if at := openComment(sql, from); at >= 0 {
-		s.err = parseRefusal("non-terminated block comment at " + place(sql, at))
+	if _, open := skip(sql, from, true); open >= 0 {
+		s.err = unclosed(sql, open)
 	}
 	return s
 }
 
+// openComment is where a comment begins that does not end and that is the true
+// reason of a syntax error at the given place of the statement that ends at end;
+// -1 if there is none.
+func openComment(sql string, end, at int, bad *syntaxError) int {
+	switch {
+	case strings.HasSuffix(sql, "/*") && at >= len(sql)-2:
+		return len(sql) - 2
+	case bad.incomplete:
+		_, open := skip(sql, end, false)
+		return open
+	}
+	return -1
+}
+
+func unclosed(sql string, open int) *refusal {
+	return parseRefusal("non-terminated block comment at " + place(sql, open))
+}
+
 // skip is where white space and comments end, and semicolons too if asked for.
-func skip(sql string, at int, semicolons bool) int {
+// open is where a comment begins that does not end, -1 if there is none: SQLite
+// accepts it, sqld does not.
+func skip(sql string, at int, semicolons bool) (end, open int) {
 	for at < len(sql) {
 		switch rest := sql[at:]; {
+		case rest == "/*":
+			return at, -1 // two operators, to SQLite
 		case strings.HasPrefix(rest, "/*"):
-			end := strings.Index(rest[2:], "*/")
-			if end < 0 {
-				return len(sql)
+			n := strings.Index(rest[2:], "*/")
+			if n < 0 {
+				return len(sql), at
 			}
-			at += end + 4
+			at += n + 4
 		case strings.HasPrefix(rest, "--"):
-			end := strings.IndexByte(rest, '\n')
-			if end < 0 {
-				return len(sql)
+			n := strings.IndexByte(rest, '\n')
+			if n < 0 {
+				return len(sql), -1
 			}
-			at += end
+			at += n
 		case strings.IndexByte(" \t\n\f\r", rest[0]) >= 0, semicolons && rest[0] == ';':
 			at++
 		default:
-			return at
+			return at, -1
 		}
 	}
-	return at
-}
-
-// openComment is where a comment begins that does not end, -1 if none does.
-// Nothing but comments, white space and semicolons follow at. SQLite accepts
-// such a comment, sqld does not.
-func openComment(sql string, at int) int {
-	for {
-		at = skip(sql, at, true)
-		last := strings.LastIndex(sql, "/*")
-		if at < len(sql) || last < 0 || strings.Contains(sql[last+2:], "*/") || strings.Contains(sql[last:], "\n") {
-			return -1
-		}
-		return last
-	}
+	return at, -1
 }

@@ -19,15 +19,21 @@ func (s *Server) pipeline(w http.ResponseWriter, r *http.Request, body []byte, e
 	if err != nil {
 		return err
 	}
+	released := false
+	defer func() {
+		if !released {
+			s.streams.drop(st)
+		}
+	}()
 	c := call{Server: s, ctx: r.Context(), stream: st, version: e.version, readOnly: readOnly}
 	resp := hrana.PipelineResp{BaseURL: s.baseURL()}
 	if resp.Results, err = c.serveAll(req.Requests); err != nil {
-		s.streams.drop(st)
 		return err
 	}
 	if s.opts.NullBatons && st.stateless() {
 		s.streams.closeConn(st)
 	}
+	released = true
 	resp.Baton = s.streams.release(st)
 	out, err := hrana.AppendPipelineResp(nil, e.encoding, &resp)
 	if err != nil {

@@ -36,11 +36,12 @@ var fixedPragma = map[string]string{
 
 var pragmaForm = regexp.MustCompile(`(?is)^pragma\s+(?:["\x60\[]?\w+["\x60\]]?\s*\.\s*)?["\x60\[]?(\w+)["\x60\]]?\s*([=(])?`)
 
-// pragma is the name of a PRAGMA in lower case, and whether it has no value.
-func pragma(sql string) (name string, bare bool) {
+// pragma is the name of a PRAGMA in lower case, whether it is without a value,
+// and whether that is all.
+func pragma(sql string) (name string, bare, whole bool) {
 	m := pragmaForm.FindStringSubmatch(sql)
 	if m == nil {
-		return "", false
+		return "", false, false
 	}
-	return strings.ToLower(m[1]), m[2] == ""
+	return strings.ToLower(m[1]), m[2] == "", m[0] == sql
 }

@@ -8,7 +8,7 @@ import (
 
 var (
 	temporary     = regexp.MustCompile(`(?is)^create\s+(temp|temporary)\s|^create\s+(virtual\s+)?table\s+(if\s+not\s+exists\s+)?["\x60\[]?temp["\x60\]]?\s*\.`)
-	beginReadonly = regexp.MustCompile(`(?is)^begin\s+readonly\b`)
+	beginReadonly = regexp.MustCompile(`(?is)^(.*begin\s+)readonly\b`)
 	attach        = regexp.MustCompile(`(?is)^attach\s+(?:database\s+)?["\x60\[]?([a-z_][\w-]*)["\x60\]]?\s+(?:as\s+)?\S+$`)
 )
 
@@ -23,16 +23,11 @@ func sort(stmt *sqltext.Stmt, text, whole string) (command, error) {
 	case sqltext.Create:
 		unsupported = temporary.MatchString(stmt.SQL)
 	case sqltext.Pragma:
-		name, bare := pragma(stmt.SQL)
+		name, bare, whole := pragma(stmt.SQL)
 		unsupported = !readPragma[name] && !anyPragma[name] && !(bare && barePragma[name])
 		c.sets, c.writes = !stmt.ReadOnly, !readPragma[name]
-		if fixed, ok := fixedPragma[name]; ok && bare {
+		if fixed, ok := fixedPragma[name]; ok && bare && whole {
 			c.sql = fixed
-		}
-	case sqltext.Begin:
-		// It is libSQL's own, and nothing is enforced by it.
-		if beginReadonly.MatchString(stmt.SQL) {
-			c.sql = "BEGIN"
 		}
 	case sqltext.Attach:
 		if m := attach.FindStringSubmatch(stmt.SQL); m != nil {
@@ -44,6 +39,16 @@ func sort(stmt *sqltext.Stmt, text, whole string) (command, error) {
 		return c, parseRefusal("unsupported statement: " + whole)
 	}
 	return c, nil
+}
+
+// compilable is a statement's text as this SQLite understands it, with every
+// token in its place. BEGIN READONLY is libSQL's own, and nothing is enforced by
+// it.
+func compilable(stmt *sqltext.Stmt, text string) string {
+	if stmt.Kind == sqltext.Begin && stmt.BeginMode == "readonly" {
+		return beginReadonly.ReplaceAllString(text, "${1}deferred")
+	}
+	return text
 }
 
 // writes reports whether sqld wants the right to write for a statement of the
