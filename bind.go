@@ -49,8 +49,7 @@ func (c *call) bind(text *sqltext.Text, args []driver.NamedValue, wantRows bool)
 		if err != nil {
 			return b.explain(text, i, err)
 		}
-		nameArgs(s, &stmt)
-		inlineInfinities(&stmt)
+		nameArgs(inlineInfinities(s, &stmt), &stmt)
 		c.stmts = append(c.stmts, stmt)
 	}
 	if err := b.leftover(text); err != nil {
@@ -127,6 +126,9 @@ func (b *binder) single(s *sqltext.Stmt) ([]exec.Value, error) {
 		if b.args[i].Name == "" {
 			positional++
 		}
+	}
+	if len(b.args) == 0 && s.Kind == sqltext.Explain {
+		return make([]exec.Value, len(s.Params)), nil // a plan needs no values
 	}
 	if positional == len(b.args) && positional != len(s.Params) {
 		return nil, fmt.Errorf("the statement has %d parameters, and %d arguments are given", len(s.Params), positional)
@@ -232,9 +234,10 @@ func (b *binder) leftover(text *sqltext.Text) error {
 }
 
 // inlineInfinities writes infinite arguments into the text: JSON has no numbers
-// for them, and SQLite reads 9e999 as one.
-func inlineInfinities(stmt *exec.Stmt) {
-	inlined := false
+// for them, and SQLite reads 9e999 as one. It gives the statement that the text
+// is now.
+func inlineInfinities(s *sqltext.Stmt, stmt *exec.Stmt) *sqltext.Stmt {
+	now := s
 	for i := range stmt.Args {
 		v := &stmt.Args[i]
 		if v.Kind != exec.Float || !math.IsInf(v.Float, 0) {
@@ -244,15 +247,12 @@ func inlineInfinities(stmt *exec.Stmt) {
 		if v.Float < 0 {
 			literal = "-9e999"
 		}
-		stmt.SQL = sqltext.Parse(stmt.SQL).Stmts[0].InlineParam(i+1, literal)
-		*v, inlined = exec.Value{}, true
+		stmt.SQL = now.InlineParam(i+1, literal)
+		now = &sqltext.Parse(stmt.SQL).Stmts[0]
+		*v = exec.Value{}
 	}
-	if inlined {
-		// The last parameters may be gone from the text.
-		n := len(sqltext.Parse(stmt.SQL).Params)
-		stmt.Args = stmt.Args[:n]
-		if stmt.Names != nil {
-			stmt.Names = stmt.Names[:n]
-		}
+	if now != s {
+		stmt.Args = stmt.Args[:len(now.Params)] // the last may be gone from the text
 	}
+	return now
 }
