@@ -38,7 +38,7 @@ const (
 type Config struct {
 	URL *url.URL
 	// Host is the Host header where it differs from URL's: URL then leads to a
-	// proxy that forwards by it.
+	// proxy that forwards by it, and the environment's proxies are not used.
 	Host string
 	// Header is sent with every request; it cannot replace what Hrana or HTTP
 	// needs.
@@ -117,8 +117,8 @@ func newClient(cfg Config, proxy func(*http.Request) (*url.URL, error)) *Client 
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Dial != nil {
-		c.proxy = nil
+	if cfg.Dial != nil || cfg.Host != "" {
+		c.proxy = nil // the way to the server is given
 	}
 	if cfg.TLS == nil {
 		c.cfg.TLS = &tls.Config{}
