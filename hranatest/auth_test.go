@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -76,5 +77,7 @@ func TestConformanceTokens(t *testing.T) {
 		}
 	}
 }
+
+var changing = regexp.MustCompile(`"(baton|replication_index|rows_read|rows_written|query_duration_ms|last_insert_rowid)":("[^"]*"|[0-9.e-]+|null)`)
 
 func comparable(body string) string { return changing.ReplaceAllString(body, "") }

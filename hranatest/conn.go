@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/ext/fts5"
+	"github.com/ncruces/go-sqlite3/ext/rtree"
 )
 
 // A conn is a connection to the database: what a stream is to its client.
@@ -28,6 +30,9 @@ type conn struct {
 	// total is what total_changes() was when the stream began.
 	total int64
 }
+
+// maxFunctionArgs is the limit of the SQLite in sqld.
+const maxFunctionArgs = 127
 
 func (c *conn) configure() error {
 	db := c.db
@@ -53,11 +58,17 @@ func (c *conn) configure() error {
 		}
 	}
 	db.Limit(sqlite3.LIMIT_LENGTH, c.engine.maxValue)
+	db.Limit(sqlite3.LIMIT_FUNCTION_ARG, maxFunctionArgs)
 	db.CommitHook(func() bool {
 		c.wrote = true
 		return true
 	})
-	// Connections are used again; these three must not tell of their past.
+	for _, extension := range []func(*sqlite3.Conn) error{vectorFunctions, fts5.Register, rtree.Register} {
+		if err := extension(db); err != nil {
+			return err
+		}
+	}
+	// Connections are used again; these must not tell of their past.
 	for name, fn := range map[string]sqlite3.ScalarFunction{
 		"total_changes": func(ctx sqlite3.Context, _ ...sqlite3.Value) {
 			ctx.ResultInt64(db.TotalChanges() - c.total)

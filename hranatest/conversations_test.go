@@ -83,6 +83,22 @@ var conversations = []conversation{
 			`select <> 1`, `select 1 || || 2`, `select case end`, `select not`, `select . 1`, `select t.`, `select -- c`, `explain`, `explain query`, `select !`, `select ~`, "select \x01", `select {`, `select ☃ ☃ ☃`,
 		),
 	}},
+	{"vectors", []exchange{
+		executes(
+			`select hex(vector32('[1,2.5,-3]')), typeof(vector('[1]')), hex(vector('[1]')), hex(vector64('[1,2.5]'))`, `select vector_extract(vector32('[1,2.5,-3, 0.1,1e10,1e-7,123456789]')), vector_extract(vector64('[0.1,1,1e300,123456789.123]'))`,
+			`select round(vector_distance_cos(vector32('[1,2]'),vector32('[2,1]')), 6), round(vector_distance_l2(vector32('[1,2]'),vector32('[2,1]')), 6)`, `select vector_distance_l2(vector64('[1,2]'),vector64('[2,1]'))`,
+			`select vector_distance_cos('[1,2]','[2,1]'), vector_distance_l2(vector64('[1,2]'),'[2,1]')`, `select vector_extract(x'0000803f00002040')`, `select vector_extract('[1,  2]')`, `select vector32('[1,x]')`, `select vector32('nope')`, `select vector32(1)`, `select vector32(null)`,
+			`select vector32(1.5)`, `select vector32(x'000080')`, `select vector32(x'0000803f')`, `select vector_distance_cos(vector32('[1,2]'),vector32('[2]'))`, `select vector_extract(1)`, `select hex(vector32('[]'))`, `select vector_extract(vector32('[]'))`, `select vector32('[1,]')`,
+			`select vector_distance_cos(vector32('[0,0]'),vector32('[0,0]'))`, `select hex(vector32(vector64('[1,2]')))`, `select vector32(' [1] ')`, `select vector_extract(null)`, `create table t(a integer primary key, e F32_BLOB(2))`, `insert into t values(1, vector32('[1,2]')), (2, vector32('[3,4]'))`,
+			`select a, e, vector_extract(e) from t order by vector_distance_l2(e, vector32('[3,3]'))`,
+		),
+	}},
+	{"virtual tables", []exchange{
+		executes(
+			`create virtual table u using fts5(a, b)`, `insert into u values('one two', 'three'), ('two', 'four')`, `select a from u where u match 'two' order by rank`, `select highlight(u, 0, '<', '>') from u where u match 'one'`, `delete from u where a match 'one'`, `select count(*) from u`, `select * from u where u match 'x y"'`,
+			`create virtual table w using rtree(id, x0, x1)`, `insert into w values(1, 0, 10)`, `select * from w where x0 > -5 and x1 < 20`, `create virtual table v using nope(a)`,
+		),
+	}},
 	{"many statements", []exchange{
 		executes(`select 1; select 2`, `select 1;`, ` ; select 1`, `select 1; ;`, `select 1; -- c`, `-- c`, ``, ` `, `;`, `select 1; selec`, `select 1; selec 2`, `select 1; )`, `selec; select 1`, `select nope; select`, `select 1 /* x`, `select 1; /* x`, `/* x */ select 1`, `select /* x`, `select 1 /* x */`, `select 1 -- x`, `select 1 /`, `select 1 /*`, `/*`, `select '/* x'`, `vacuum; select 1`, `select 1; vacuum`),
 	}},
@@ -238,14 +254,6 @@ vacuum`, `vacuum x y`, `create temp table x(`,
 		{path: "/v3/cursor", body: `{`}, {path: "/v3/cursor", body: `{}`}, {path: "/v3-protobuf/pipeline", body: "\xff\xff"}, {path: "/v3-protobuf/cursor", body: "\xff\xff"},
 		{path: "/v3/nope", body: ``}, {path: "/v4/pipeline", body: `{"requests":[]}`}, {path: "/v3/pipeline/", body: `{"requests":[]}`}, {path: "/v2/cursor", body: `{"batch":{"steps":[]}}`}, {path: "/health", body: ``}, {path: "/v3", body: ``},
 		pipeline(`{"type":"get_autocommit"}`).to("/v2/pipeline"), pipeline(batch(stepOf(`select 1`, `{"type":"is_autocommit"}`))).to("/v2/pipeline"),
-	}},
-	{"limits", []exchange{
-		executes(`select zeroblob(4999000), zeroblob(5000000), 1`),
-		executes(`select zeroblob(4999990), zeroblob(5000000)`, `select 1`),
-		executes(`create table t(a)`, `begin`, `insert into t values(1)`),
-		pipeline(batch(stepOf(`insert into t values(2)`), stepOf(`select zeroblob(4000000)`), stepOf(`select zeroblob(4000000)`), stepOf(`select zeroblob(4000000)`), stepOf(`insert into t values(3)`)), `{"type":"get_autocommit"}`, execute(`select * from t`), execute(`rollback`)),
-		executes(`with recursive n(i) as (select 1 union all select i+1 from n where i < 400000) select i from n`),
-		cursor(stepOf(`select zeroblob(4000000)`), stepOf(`select zeroblob(4000000)`), stepOf(`select zeroblob(4000000)`)),
 	}},
 }
 

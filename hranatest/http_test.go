@@ -101,6 +101,19 @@ func TestOnRequest(t *testing.T) {
 	}
 }
 
+func TestCloseTellsOfPanics(t *testing.T) {
+	s, err := Start(Options{OnRequest: func(*http.Request) { panic("on purpose") }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := post(s, bare()); a.err == nil {
+		t.Errorf("answered %+v", a)
+	}
+	if err := s.Close(); err == nil || !strings.Contains(err.Error(), "on purpose") {
+		t.Errorf("Close: %v", err)
+	}
+}
+
 func TestStats(t *testing.T) {
 	s := NewServer(t, Options{})
 	k := newTalk(t, s)

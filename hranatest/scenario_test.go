@@ -1,6 +1,7 @@
 package hranatest
 
 import (
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -132,5 +133,63 @@ func TestConformanceTooManyStreams(t *testing.T) {
 	wg.Wait()
 	if want, got := strings.Join(told[0], "\n"), strings.Join(told[1], "\n"); want != got {
 		t.Error(difference(want, got))
+	}
+}
+
+// How large an answer may be is estimated; with a limit that is quickly reached
+// the estimates must agree to the byte.
+func TestConformanceLimits(t *testing.T) {
+	t.Parallel()
+	const limit = 10_000
+	real, ours := sqld.ForTest(t, sqld.Options{Args: []string{"--max-response-size", "10KB"}}), NewServer(t, Options{MaxResponse: limit})
+	var says []exchange
+	for _, sql := range []string{
+		`select zeroblob(N)`, `select hex(zeroblob(N))`, `select substr(hex(zeroblob(9000)), 1, N) as "a long name", null, 1, -12345, 1.5`,
+		`with recursive n(i) as (select 1 union all select i+1 from n where i < N) select i from n`,
+		`with recursive n(i) as (select 1 union all select i+1 from n where i < N) select null from n`,
+		`with recursive n(i) as (select 1 union all select i+1 from n where i < N) select i/8.0 from n`,
+		`with recursive n(i) as (select 1 union all select i+1 from n where i < N) select i*-1000 from n`,
+	} {
+		// The largest N that passes, found in our server, is the largest in sqld.
+		fits := largest(func(n int) bool {
+			parts := newTalk(t, ours).say(pipeline(execute(strings.ReplaceAll(sql, "N", itoa(n))), `{"type":"close"}`))
+			return !strings.Contains(parts[2], "RESPONSE_TOO_LARGE")
+		})
+		says = append(says, executes(strings.ReplaceAll(sql, "N", itoa(fits)), strings.ReplaceAll(sql, "N", itoa(fits+1))))
+	}
+	says = append(says,
+		executes(`create table t(a)`, `begin`, `insert into t values(1)`),
+		pipeline(batch(stepOf(`insert into t values(2)`), stepOf(`select zeroblob(4000)`), stepOf(`select zeroblob(4000)`), stepOf(`select zeroblob(4000)`), stepOf(`insert into t values(3)`)), `{"type":"get_autocommit"}`, execute(`select * from t`), execute(`rollback`)),
+		pipeline(batch(stepOf(`select zeroblob(4900)`), stepOf(`select zeroblob(4900)`))),
+		pipeline(`{"type":"sequence","sql":"select zeroblob(20000); insert into t values(4)"}`, execute(`select * from t`)),
+		cursor(stepOf(`select zeroblob(4000)`), stepOf(`select zeroblob(4000)`), stepOf(`select zeroblob(4000)`)),
+		executes(`select zeroblob(5000001)`, `select length(zeroblob(5000000))`),
+	)
+	conversation{says: says}.hold(t, &talk{t: t, url: real.URL(), version: 3, batons: map[string]string{}}, newTalk(t, ours))
+}
+
+// largest is the largest n for which fits holds.
+func largest(fits func(n int) bool) int {
+	low, high := 1, 20_000
+	for low+1 < high {
+		if mid := (low + high) / 2; fits(mid) {
+			low = mid
+		} else {
+			high = mid
+		}
+	}
+	return low
+}
+
+func TestConformanceDefaultLimits(t *testing.T) {
+	t.Parallel()
+	real, ours := sqld.ForTest(t, sqld.Options{}), NewServer(t, Options{})
+	for sql, fits := range map[string]bool{`select zeroblob(4999000), zeroblob(5000000), 1`: true, `select zeroblob(4999990), zeroblob(5000000)`: false} {
+		for _, url := range []string{real.URL(), ours.URL()} {
+			a := send(http.MethodPost, url+"/v3/pipeline", bare(execute(sql), `{"type":"close"}`), nil)
+			if a.status != http.StatusOK || a.err != nil || strings.Contains(a.body, "RESPONSE_TOO_LARGE") == fits {
+				t.Errorf("%s at %s: %d %v %.100s", sql, url, a.status, a.err, a.body)
+			}
+		}
 	}
 }

@@ -1,10 +1,10 @@
 package hranatest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log"
 	"net"
 	"net/http"
@@ -25,6 +25,7 @@ type Server struct {
 	faults   faults
 	counters counters
 	base     atomic.Pointer[string]
+	panics   panics
 
 	stop   context.CancelFunc
 	served chan struct{}  // closed when no more connections are accepted
@@ -76,7 +77,7 @@ func Start(o Options) (*Server, error) {
 		Protocols:   protocols,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		ConnState:   s.connState,
-		ErrorLog:    log.New(io.Discard, "", 0),
+		ErrorLog:    log.New(&s.panics, "", 0),
 	}
 	go func() {
 		defer close(s.served)
@@ -124,7 +125,8 @@ func (s *Server) connState(_ net.Conn, state http.ConnState) {
 }
 
 // Close breaks off all requests, waits for them to end, and leaves nothing
-// behind but the file of Options.Path. A second Close does nothing.
+// behind but the file of Options.Path. The error also tells of a request that
+// made the server panic, or OnRequest. A second Close does nothing.
 func (s *Server) Close() (err error) {
 	s.once.Do(func() {
 		// The connections go first: nothing that is broken off is to be answered.
@@ -135,6 +137,34 @@ func (s *Server) Close() (err error) {
 		s.streams.forget()
 		s.engine.close()
 		s.parser.close()
+		err = errors.Join(err, s.panics.err())
 	})
 	return err
+}
+
+// panics takes net/http's log and keeps what is a bug of ours; the rest is about
+// clients that went away.
+type panics struct {
+	mu    sync.Mutex
+	first string
+}
+
+func (p *panics) Write(line []byte) (int, error) {
+	if bytes.Contains(line, []byte("panic serving")) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.first == "" {
+			p.first = string(line)
+		}
+	}
+	return len(line), nil
+}
+
+func (p *panics) err() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.first == "" {
+		return nil
+	}
+	return errors.New("hranatest: a request panicked: " + p.first)
 }
