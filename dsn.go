@@ -257,10 +257,12 @@ func formatTimeout(d time.Duration) string {
 	return max(d, 0).String()
 }
 
+// hidden stands for what is not shown, as in url.URL.Redacted.
+const hidden = "xxxxx"
+
 // String is the DSN with token, key, passwords and the SQLite driver's own
 // options replaced. It is for people, not for ParseDSN.
 func (c Config) String() string {
-	const hidden = "xxxxx"
 	c.URL, c.Proxy = redactURL(c.URL), redactURL(c.Proxy)
 	if c.AuthToken != "" {
 		c.AuthToken = hidden
@@ -280,13 +282,25 @@ func (c Config) GoString() string { return "tursoopt.Config(" + c.String() + ")"
 // LogValue is String, for log/slog.
 func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
+// redactURL hides a password, a user without one, who may be a token, and
+// whatever follows ? or #, where a URL must have nothing: somebody has put a
+// whole DSN there.
 func redactURL(s string) string {
+	rest := ""
+	if i := strings.IndexAny(s, "?#"); i >= 0 {
+		s, rest = s[:i], s[i:i+1]+hidden
+	}
 	if !strings.Contains(s, "@") {
-		return s
+		return s + rest
 	}
 	u, err := url.Parse(s)
 	if err != nil {
 		return "invalid-url"
 	}
-	return u.Redacted()
+	if u.User != nil {
+		if _, ok := u.User.Password(); !ok {
+			u.User = url.User(hidden)
+		}
+	}
+	return u.Redacted() + rest
 }

@@ -69,6 +69,12 @@ func (c *Config) validateFile() error {
 	case c.RemoteEncryptionKey != "":
 		return errors.New("turso-opt: remote_encryption_key: has no meaning for a file")
 	}
+	for pair := range strings.SplitSeq(c.FileOptions, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		if name, err := url.QueryUnescape(name); pair != "" && (err != nil || !forSQLite(name)) {
+			return errors.New("turso-opt: FileOptions: hold what is not for the SQLite driver")
+		}
+	}
 	return nil
 }
 

@@ -4,4 +4,5 @@ package tursoopt
 var (
 	ParseTime  = parseTime
 	FormatTime = formatTime
+	DSNParams  = dsnParams
 )
