@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/turso-opt/turso-opt/internal/sqltext"
@@ -48,7 +49,12 @@ func (c *baseConn) queryBatch(ctx context.Context, b *batchCall) (driver.Rows, e
 			b.results = append(b.results, batchResult{err: errSkipped(i, err)})
 			sets.sets = append(sets.sets, memorySet{})
 		}
-		return sets, end(false)
+		if end(false) != nil {
+			// The statement may have ended the transaction itself (OR ROLLBACK); what
+			// is open now is not known.
+			c.bad = true
+		}
+		return sets, nil
 	}
 	if err := end(true); err != nil {
 		return nil, err
@@ -91,6 +97,9 @@ func (c *baseConn) runItem(ctx context.Context, text *sqltext.Text, item *batchI
 	args, err := c.itemArgs(stmt, item)
 	if err != nil {
 		return result{}, memorySet{}, err
+	}
+	if n := stmt.NumInput(); n >= 0 && n != len(args) {
+		return result{}, memorySet{}, fmt.Errorf("sql: expected %d arguments, got %d", n, len(args))
 	}
 	if !givesRows(&text.Stmts[0]) {
 		res, err := execStmt(ctx, stmt, args)

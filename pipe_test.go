@@ -1,0 +1,195 @@
+package tursoopt_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"testing"
+
+	tursoopt "github.com/turso-opt/turso-opt"
+)
+
+func beginPipelined(t testing.TB, db *sql.DB, lock tursoopt.TxLock) *sql.Tx {
+	t.Helper()
+	tx, err := tursoopt.BeginTx(context.Background(), db, tursoopt.TxOptions{Pipelined: true, Lock: lock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tx
+}
+
+func sent(t testing.TB, db *sql.DB) uint64 {
+	t.Helper()
+	s, ok := tursoopt.StatsOf(db)
+	if !ok {
+		t.Fatal("no statistics")
+	}
+	return s.Requests.Sent
+}
+
+func TestPipelinedTransactionIsOneRoundTrip(t *testing.T) {
+	inModes(t, allModes, func(t *testing.T, e *env) {
+		db := e.open(t)
+		mustExec(t, db, "CREATE TABLE t (id INTEGER PRIMARY KEY, a BLOB)")
+		if e.native {
+			waitNegotiated(t, db)
+		}
+		for _, lock := range []tursoopt.TxLock{tursoopt.TxDefault, tursoopt.TxDeferred, tursoopt.TxImmediate, tursoopt.TxExclusive} {
+			mustExec(t, db, "DELETE FROM t")
+			before := sent(t, db)
+			tx := beginPipelined(t, db, lock)
+			buf := []byte("first")
+			first := mustExec(t, tx, "INSERT INTO t (a) VALUES (?)", buf)
+			copy(buf, "wrong") // a caller may use its buffers again at once
+			second := mustExec(t, tx, "INSERT INTO t (a) VALUES (?), (?)", "second", "third")
+			third := mustExec(t, tx, "UPDATE t SET a = a WHERE id > ?", 1)
+			if err := tx.Commit(); err != nil {
+				t.Fatal(err)
+			}
+			if n := sent(t, db) - before; e.native && n != 1 {
+				t.Errorf("lock %v: %d requests", lock, n)
+			}
+			for i, c := range []struct {
+				res      sql.Result
+				id, rows int64
+			}{{first, 1, 1}, {second, 3, 2}, {third, 3, 2}} {
+				id, err1 := c.res.LastInsertId()
+				rows, err2 := c.res.RowsAffected()
+				if i == 2 && !e.native {
+				id = c.id // bases differ in what an UPDATE has
+			}
+			if err := errors.Join(err1, err2); err != nil || id != c.id || rows != c.rows {
+					t.Errorf("lock %v, result %d: id %d, rows %d, %v", lock, i, id, rows, err)
+				}
+			}
+			if n := queryInt(t, db, "SELECT count(*) FROM t WHERE a = CAST('first' AS BLOB)"); n != 1 {
+				t.Errorf("the argument was read after Exec had returned")
+			}
+		}
+	})
+}
+
+// A query takes what waits along, and sees it.
+func TestPipelinedTransactionWithQueries(t *testing.T) {
+	inModes(t, nativeModes, func(t *testing.T, e *env) {
+		db := e.open(t)
+		mustExec(t, db, "CREATE TABLE t (a UNIQUE)")
+		waitNegotiated(t, db)
+		before := sent(t, db)
+		tx := beginPipelined(t, db, tursoopt.TxDefault)
+		mustExec(t, tx, "INSERT INTO t VALUES (1)")
+		res := mustExec(t, tx, "INSERT INTO t VALUES (2)")
+		if n := queryInt(t, tx, "SELECT count(*) FROM t"); n != 2 {
+			t.Errorf("the query sees %d rows", n)
+		}
+		if id, err := res.LastInsertId(); id != 2 || err != nil {
+			t.Errorf("LastInsertId = %d, %v", id, err)
+		}
+		late := mustExec(t, tx, "INSERT INTO t VALUES (3)")
+		if n := sent(t, db) - before; n != 1 {
+			t.Errorf("%d requests so far", n)
+		}
+		if n, err := late.RowsAffected(); n != 1 || err != nil {
+			t.Errorf("RowsAffected = %d, %v", n, err)
+		}
+		mustExec(t, tx, "INSERT INTO t VALUES (4)")
+		if err := tx.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		if n := sent(t, db) - before; n != 3 {
+			t.Errorf("%d requests in all", n)
+		}
+		if n := queryInt(t, db, "SELECT count(*) FROM t"); n != 4 {
+			t.Errorf("%d rows", n)
+		}
+	})
+}
+
+func TestPipelinedTransactionFails(t *testing.T) {
+	inModes(t, nativeModes, func(t *testing.T, e *env) {
+		db := e.open(t)
+		mustExec(t, db, "CREATE TABLE t (a UNIQUE)")
+		ctx := context.Background()
+		for name, bad := range map[string]string{
+			"constraint": "INSERT INTO t VALUES (1)",
+			"rollback":   "INSERT OR ROLLBACK INTO t VALUES (1)",
+			"unreadable": "INSERT INTO t VALUES (1",
+			"unknown":    "INSER",
+			"no table":   "INSERT INTO nowhere VALUES (1)",
+		} {
+			for _, queried := range []bool{false, true} {
+				tx := beginPipelined(t, db, tursoopt.TxDefault)
+				mustExec(t, tx, "INSERT INTO t VALUES (1)")
+				_, early := tx.ExecContext(ctx, bad)
+				var afterwards error
+				if _, err := tx.ExecContext(ctx, "INSERT INTO t VALUES (2)"); err != nil && early == nil {
+					t.Errorf("%s: an Exec that can wait has failed: %v", name, err)
+				}
+				if queried {
+					afterwards = tx.QueryRowContext(ctx, "SELECT 1").Scan(new(int))
+					if afterwards == nil {
+						t.Errorf("%s: a query runs after what failed", name)
+					}
+					if _, err := tx.ExecContext(ctx, "INSERT INTO t VALUES (3)"); err == nil {
+						t.Errorf("%s: an Exec is taken after what failed", name)
+					}
+				}
+				err := tx.Commit()
+				var x *tursoopt.Error
+				if !errors.As(err, &x) || !strings.HasPrefix(x.SQL, strings.Fields(bad)[0]) {
+					t.Errorf("%s: Commit says %v, which does not name the statement", name, err)
+				} else if x.Statement > 0 && x.Statement != 1 {
+					t.Errorf("%s: it names statement %d", name, x.Statement)
+				}
+				if n := queryInt(t, db, "SELECT count(*) FROM t"); n != 0 {
+					t.Errorf("%s: %d rows were committed", name, n)
+				}
+			}
+		}
+	})
+}
+
+func TestPipelinedTransactionRolledBack(t *testing.T) {
+	inModes(t, nativeModes, func(t *testing.T, e *env) {
+		db := e.open(t)
+		mustExec(t, db, "CREATE TABLE t (a)")
+		waitNegotiated(t, db)
+		before := sent(t, db)
+		tx := beginPipelined(t, db, tursoopt.TxImmediate)
+		res := mustExec(t, tx, "INSERT INTO t VALUES (1)")
+		if err := tx.Rollback(); err != nil {
+			t.Fatal(err)
+		}
+		if n := sent(t, db) - before; n != 0 {
+			t.Errorf("%d requests for nothing", n)
+		}
+		if _, err := res.RowsAffected(); err == nil {
+			t.Error("a statement that was never sent has a result")
+		}
+		if n := queryInt(t, db, "SELECT count(*) FROM t"); n != 0 {
+			t.Errorf("%d rows", n)
+		}
+	})
+}
+
+// More than fits into one request goes in several, and still counts as one.
+func TestPipelinedTransactionOfMany(t *testing.T) {
+	inModes(t, nativeModes, func(t *testing.T, e *env) {
+		db := e.open(t)
+		mustExec(t, db, "CREATE TABLE t (a UNIQUE)")
+		tx := beginPipelined(t, db, tursoopt.TxDefault)
+		for i := range 2000 {
+			mustExec(t, tx, "INSERT INTO t VALUES (?)", i)
+		}
+		if n := queryInt(t, db, "SELECT count(*) FROM t"); n != 0 {
+			t.Errorf("%d rows before the commit", n)
+		}
+		if err := tx.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		if n := queryInt(t, db, "SELECT count(*) FROM t"); n != 2000 {
+			t.Errorf("%d rows", n)
+		}
+	})
+}
