@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -293,7 +294,13 @@ func TestConcurrentCallers(t *testing.T) {
 		for caller := range callers {
 			group.Go(func() {
 				for round := range rounds {
-					if err := insertAndRead(db, fmt.Sprintf("caller %d, round %d", caller, round), round%2 == 0); err != nil {
+					name, keep := fmt.Sprintf("caller %d, round %d", caller, round), round%2 == 0
+					err := insertAndRead(db, name, keep)
+					// SQLite has one writer, and a program begins again when it is busy.
+					for try := 1; try < 20 && err != nil && strings.Contains(err.Error(), "database is locked"); try++ {
+						err = insertAndRead(db, name, keep)
+					}
+					if err != nil {
 						t.Error(err)
 						return
 					}
