@@ -123,19 +123,28 @@ func (subs *substitutions) expr(sql, call string, fn connFunc, value int64) (str
 	s := substitution{call: call}
 	if twin >= 0 {
 		s.variant = (*subs)[twin].variant + 1
-		s.expr = varied(s.variant) + (*subs)[twin].expr[len(substituteName):]
+		s.expr = varied((*subs)[twin].expr, s.variant)
 	} else {
-		s.expr = subs.unused(strings.ToLower(sql), fn, value)
+		s.expr = subs.unused(sql, call, fn, value)
 	}
 	*subs = append(*subs, s)
 	return s.expr, true
 }
 
-// unused is an expression that occurs neither in lower, the statement in small
-// letters, nor among the others: there are as many blanks in it as that takes.
-func (subs *substitutions) unused(lower string, fn connFunc, value int64) string {
-	front := substituteName + "(0x" + strconv.FormatUint(uint64(value), 16) + ","
+// unused is an expression that occurs neither in sql nor among the others: there
+// are as many blanks in it as that takes.
+func (subs *substitutions) unused(sql, call string, fn connFunc, value int64) string {
+	name := substituteName
+	// Quoted as the call's is, which may stand beside a word: SELECT[changes]().
+	switch call[0] {
+	case '"', '`':
+		name = call[:1] + name + call[:1]
+	case '[':
+		name = "[" + name + "]"
+	}
+	front := name + "(0x" + strconv.FormatUint(uint64(value), 16) + ","
 	back := fn.String() + "())"
+	lower := strings.ToLower(sql)
 	for blanks := " "; ; blanks += " " {
 		expr := front + blanks + back
 		if !strings.Contains(lower, expr) && !subs.has(expr) {
@@ -153,15 +162,19 @@ func (subs *substitutions) has(expr string) bool {
 	return false
 }
 
-// varied is the name with those letters in capitals whose bits are set.
-func varied(variant int) string {
-	name := []byte(substituteName)
-	for i := range name {
+// varied is an expression with those letters of its name in capitals whose bits
+// are set.
+func varied(expr string, variant int) string {
+	varied := []byte(expr)
+	first := strings.Index(strings.ToLower(expr), substituteName)
+	for i := range substituteName {
+		c := &varied[first+i]
+		*c |= 'a' - 'A'
 		if variant>>i&1 != 0 {
-			name[i] -= 'a' - 'A'
+			*c -= 'a' - 'A'
 		}
 	}
-	return string(name)
+	return string(varied)
 }
 
 // restorer turns the expressions in a text back into the calls.

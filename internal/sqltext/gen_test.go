@@ -60,7 +60,7 @@ func (g *gen) param() []string {
 
 func (g *gen) call() []string {
 	return []string{g.pick("changes()", "last_insert_rowid()", "changes()", "CHANGES()", "Changes()", "changes( )", "changes(*)",
-		"Last_Insert_RowID()", "last_insert_rowid/**/()", `"changes"()`, "[last_insert_rowid]()")}
+		"Last_Insert_RowID()", "last_insert_rowid/**/()", `"changes"()`, "[last_insert_rowid]()", "`CHANGES`()", "`changes`( )")}
 }
 
 func (g *gen) secret() []string {
@@ -292,7 +292,8 @@ func (g *gen) spaced(tokens []string) string {
 	var b strings.Builder
 	for i, tok := range tokens {
 		if i > 0 {
-			glued := strings.ContainsAny(tok, "(),") && len(tok) == 1 || strings.ContainsAny(tokens[i-1], "(),") && len(tokens[i-1]) == 1
+			glued := strings.ContainsAny(tok, "(),") && len(tok) == 1 || strings.ContainsAny(tokens[i-1], "(),") && len(tokens[i-1]) == 1 ||
+				strings.ContainsAny(tok[:1], "\"`[") && traits[tokens[i-1][len(tokens[i-1])-1]]&isIdent != 0
 			switch {
 			case plain:
 				b.WriteByte(' ')
