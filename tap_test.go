@@ -175,3 +175,13 @@ func (p *tap) mentions(n int, text string) bool {
 	}
 	return false
 }
+
+// hostOf is the host and port of a URL.
+func hostOf(t testing.TB, rawURL string) string {
+	t.Helper()
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Host
+}
