@@ -22,7 +22,7 @@ trap 'exit 130' INT TERM
 echo "building libsql-client-go and turso-opt" >&2
 (cd "$here" && go build -o "$built/peers" .)
 
-cc=$(go env CC)
+cc=$(go env CC | cut -d " " -f 1)
 platform=$(go env GOOS)/$(go env GOARCH)
 case $platform in
 linux/amd64 | linux/arm64 | darwin/arm64)
