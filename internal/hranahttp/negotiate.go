@@ -71,10 +71,10 @@ func (c *Client) startProbe() chan struct{} {
 	if c.begin() != nil {
 		return nil
 	}
+	defer c.running.Done()
 	running := make(chan struct{})
 	n.running = running
-	go func() {
-		defer c.running.Done()
+	c.beside.Go(func() {
 		defer close(running)
 		level, known := c.probe()
 		n.mu.Lock()
@@ -86,12 +86,12 @@ func (c *Client) startProbe() chan struct{} {
 		}
 		n.settle(level)
 		c.log.Info("turso-opt: protocol negotiated", "host", c.cfg.URL.Host, "level", level.String())
-	}()
+	})
 	return running
 }
 
 func (c *Client) probe() (level Level, known bool) {
-	ctx, cancel := context.WithTimeout(c.life, c.probeTimeout())
+	ctx, cancel := context.WithTimeout(c.idle, c.probeTimeout())
 	defer cancel()
 	if c.cfg.Encoding != OnlyJSON {
 		if offered, known := c.offers(ctx, V3Protobuf); offered || !known {

@@ -121,11 +121,7 @@ func (c *Client) mannerOf(ctx context.Context, p *place) (uint32, error) {
 	if l == nil {
 		l = &lesson{done: make(chan struct{})}
 		p.learning = l
-		c.running.Add(1) // within a request's own, so never from zero
-		go func() {
-			defer c.running.Done()
-			c.learn(p, l)
-		}()
+		c.beside.Go(func() { c.learn(p, l) }) // before a request ends, so Close waits later
 	}
 	p.mu.Unlock()
 	select {

@@ -13,6 +13,8 @@ const (
 	// maxIdle is how many idle connections are kept for one target. net/http's
 	// default of two makes a program with 32 goroutines dial for every query.
 	maxIdle = 256
+	// promise is for how long a dial is expected to succeed.
+	promise = 250 * time.Millisecond
 	// IdleTimeout is how long an idle connection is kept.
 	IdleTimeout = 90 * time.Second
 )
@@ -25,6 +27,7 @@ type Target struct {
 	// Guarded by the Pool's lock.
 	idle    []*conn // the last used at the end
 	waiting []*waiter
+	dials   []time.Time // when those under way began
 }
 
 // A Dialer opens a connection to t: the connection that HTTP is spoken on, and
@@ -56,6 +59,7 @@ func NewPool(life context.Context, dial Dialer) *Pool {
 // that becomes free meanwhile.
 type waiter struct {
 	to    *Target
+	since time.Time
 	ready chan struct{} // closed when conn or err is there
 	conn  *conn
 	err   error
@@ -71,11 +75,12 @@ func (p *Pool) get(ctx context.Context, t *Target) (*conn, error) {
 		}
 		n := len(t.idle)
 		if n == 0 {
-			w := &waiter{to: t, ready: make(chan struct{})}
+			w := &waiter{to: t, since: time.Now(), ready: make(chan struct{})}
 			t.waiting = append(t.waiting, w)
-			p.dialed.Add(1)
+			if t.promising(w.since) < len(t.waiting) {
+				p.startDial(t, w.since)
+			}
 			p.mu.Unlock()
-			go p.dialFor(w)
 			return p.wait(ctx, w)
 		}
 		c := t.idle[n-1]
@@ -95,21 +100,18 @@ func (p *Pool) wait(ctx context.Context, w *waiter) (*conn, error) {
 		return w.conn, w.err
 	case <-ctx.Done():
 	}
-	if !p.answer(w, nil, ctx.Err()) && w.conn != nil {
+	p.mu.Lock()
+	left := p.answer(w, nil, ctx.Err())
+	p.mu.Unlock()
+	if !left && w.conn != nil {
 		p.put(w.conn)
 	}
 	return nil, ctx.Err()
 }
 
 // answer gives a waiter what it gets, unless it has been given something
-// already.
+// already. It is called with the lock held.
 func (p *Pool) answer(w *waiter, c *conn, err error) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.answerLocked(w, c, err)
-}
-
-func (p *Pool) answerLocked(w *waiter, c *conn, err error) bool {
 	i := slices.Index(w.to.waiting, w)
 	if i < 0 {
 		return false
@@ -120,17 +122,57 @@ func (p *Pool) answerLocked(w *waiter, c *conn, err error) bool {
 	return true
 }
 
-// dialFor dials, whoever will have the connection in the end: a caller with
-// little time leaves behind what the next one finds.
-func (p *Pool) dialFor(w *waiter) {
-	defer p.dialed.Done()
-	nc, sock, err := p.dial(p.life, w.to)
-	if err != nil {
-		p.answer(w, nil, err)
-		return
+// promising counts the dials that may still be waited for. One that takes longer
+// may have been begun in worse times, so nobody who comes later depends on it.
+func (t *Target) promising(now time.Time) (n int) {
+	for _, began := range t.dials {
+		if now.Sub(began) < promise {
+			n++
+		}
 	}
-	if c := newConn(p, w.to, nc, sock); !p.answer(w, c, nil) {
-		p.put(c)
+	return n
+}
+
+// startDial dials for whoever waits when it is done: a caller with little time
+// leaves behind what the next one finds. It is called with the lock held.
+func (p *Pool) startDial(t *Target, now time.Time) {
+	t.dials = append(t.dials, now)
+	p.dialed.Add(1)
+	go func() {
+		defer p.dialed.Done()
+		nc, sock, err := p.dial(p.life, t)
+		if err != nil {
+			p.dialFailed(t, now, err)
+			return
+		}
+		c := newConn(p, t, nc, sock)
+		p.mu.Lock()
+		t.dialEnded(now)
+		kept := p.take(c)
+		p.mu.Unlock()
+		if !kept {
+			c.nc.Close()
+		}
+	}()
+}
+
+func (t *Target) dialEnded(began time.Time) {
+	i := slices.IndexFunc(t.dials, began.Equal)
+	t.dials = slices.Delete(t.dials, i, i+1)
+}
+
+// dialFailed tells the error to whoever waits longest, if there are not enough
+// other dials for all. Who has come after this one began is owed one of its own.
+func (p *Pool) dialFailed(t *Target, began time.Time, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t.dialEnded(began)
+	switch {
+	case len(t.waiting) <= len(t.dials):
+	case t.waiting[0].since.After(began) && !p.closed:
+		p.startDial(t, time.Now())
+	default:
+		p.answer(t.waiting[0], nil, err)
 	}
 }
 
@@ -139,20 +181,23 @@ func (p *Pool) Add(t *Target, nc net.Conn, sock *Socket) { p.put(newConn(p, t, n
 
 // put makes a connection free: for whoever waits longest, or for later.
 func (p *Pool) put(c *conn) {
-	if !p.take(c) {
+	p.mu.Lock()
+	kept := p.take(c)
+	p.mu.Unlock()
+	if !kept {
 		c.nc.Close()
 	}
 }
 
+// take is called with the lock held. It reports false if the connection is not
+// needed.
 func (p *Pool) take(c *conn) bool {
 	t := c.to
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	switch {
 	case p.closed:
 		return false
 	case len(t.waiting) > 0:
-		return p.answerLocked(t.waiting[0], c, nil)
+		return p.answer(t.waiting[0], c, nil)
 	case len(t.idle) >= maxIdle:
 		return false
 	}

@@ -264,6 +264,71 @@ func TestDialGoesOnWithoutItsCaller(t *testing.T) {
 	})
 }
 
+// Whoever comes while a dial is under way that nobody needs any more waits for
+// that one, unless it takes so long that it may never end.
+func TestDialIsInherited(t *testing.T) {
+	for name, c := range map[string]struct {
+		after time.Duration
+		dials int32
+	}{"at once": {0, 1}, "soon": {promise - time.Millisecond, 1}, "later": {promise, 2}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				pipes := newPipes()
+				var dials atomic.Int32
+				p := newPool(t, func(ctx context.Context, addr string) (net.Conn, error) {
+					dials.Add(1)
+					time.Sleep(time.Second)
+					return pipes.dial(ctx, addr)
+				})
+				to := &Target{Addr: "db:1"}
+				ctx, cancel := context.WithCancel(context.Background())
+				go p.Do(ctx, to, post("a"))
+				synctest.Wait()
+				cancel()
+				synctest.Wait()
+				time.Sleep(c.after)
+				do(t, p, to, post("b"))
+				if n := dials.Load(); n != c.dials {
+					t.Errorf("%d dials, want %d", n, c.dials)
+				}
+				time.Sleep(time.Second)
+				if len(to.dials) != 0 || len(to.waiting) != 0 {
+					t.Errorf("%d dials and %d waiters are left", len(to.dials), len(to.waiting))
+				}
+				p.close()
+				pipes.wg.Wait()
+			})
+		})
+	}
+}
+
+// The failure of a dial that began before somebody came is not that one's.
+func TestInheritedDialFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pipes := newPipes()
+		var dials atomic.Int32
+		p := newPool(t, func(ctx context.Context, addr string) (net.Conn, error) {
+			if dials.Add(1) == 1 {
+				time.Sleep(200 * time.Millisecond)
+				return nil, errors.New("no route")
+			}
+			return pipes.dial(ctx, addr)
+		})
+		to := &Target{Addr: "db:1"}
+		ctx, cancel := context.WithCancel(context.Background())
+		go p.Do(ctx, to, post("a"))
+		synctest.Wait()
+		cancel()
+		time.Sleep(time.Millisecond)
+		do(t, p, to, post("b"))
+		if n := dials.Load(); n != 2 {
+			t.Errorf("%d dials, want 2", n)
+		}
+		p.close()
+		pipes.wg.Wait()
+	})
+}
+
 func TestDialFails(t *testing.T) {
 	cause := errors.New("no route")
 	p := newPool(t, func(context.Context, string) (net.Conn, error) { return nil, cause })
@@ -273,8 +338,8 @@ func TestDialFails(t *testing.T) {
 			t.Errorf("sent %v, error %v", sent, err)
 		}
 	}
-	if len(to.waiting) != 0 {
-		t.Errorf("%d wait for ever", len(to.waiting))
+	if len(to.waiting) != 0 || len(to.dials) != 0 {
+		t.Errorf("%d wait for ever for %d dials", len(to.waiting), len(to.dials))
 	}
 }
 
