@@ -35,8 +35,8 @@ func (b *body) flush() {
 	}
 }
 
-// stream begins an answer of unknown length.
-func (s *Server) stream(w http.ResponseWriter, r *http.Request, e endpoint) *body {
+// begin begins an answer of unknown length.
+func (s *Server) begin(w http.ResponseWriter, r *http.Request, e endpoint) *body {
 	if e.encoding == hrana.Protobuf {
 		w.Header().Set("Content-Type", "application/octet-stream")
 	} else {

@@ -1,6 +1,7 @@
 package hranatest
 
 import (
+	"bufio"
 	"context"
 	"net/http"
 	"strings"
@@ -144,5 +145,32 @@ func TestACursorWhoseClientGoesAway(t *testing.T) {
 			return
 		}
 		time.Sleep(100 * time.Microsecond)
+	}
+}
+
+// What a cursor has said of one step is sent before the next one runs, and its
+// baton is good while it does.
+func TestACursorTellsWhatItHas(t *testing.T) {
+	s := NewServer(t, Options{})
+	k := newTalk(t, s)
+	k.must(executes(`create table t(a)`, `begin immediate`))
+	body := `{"batch":{"steps":[` + stepOf(`select 'first'`) + `,` + stepOf(`insert into t values(1)`) + `]}}`
+	resp, err := plain.Post(s.URL()+"/v3/cursor", "application/json", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	for _, want := range []string{`"baton":"`, "step_begin", "first", "step_end"} {
+		if !lines.Scan() || !strings.Contains(lines.Text(), want) {
+			t.Fatalf("%q, want %s", lines.Text(), want)
+		}
+	}
+	s.waiting(1)
+	k.must(executes(`commit`))
+	for _, want := range []string{"step_begin", `"affected_row_count":1`, "replication_index"} {
+		if !lines.Scan() || !strings.Contains(lines.Text(), want) {
+			t.Fatalf("%q, want %s", lines.Text(), want)
+		}
 	}
 }

@@ -102,6 +102,10 @@ var conversations = []conversation{
 	{"many statements", []exchange{
 		executes(`select 1; select 2`, `select 1;`, ` ; select 1`, `select 1; ;`, `select 1; -- c`, `-- c`, ``, ` `, `;`, `select 1; selec`, `select 1; selec 2`, `select 1; )`, `selec; select 1`, `select nope; select`, `select 1 /* x`, `select 1; /* x`, `/* x */ select 1`, `select /* x`, `select 1 /* x */`, `select 1 -- x`, `select 1 /`, `select 1 /*`, `/*`, `select '/* x'`, `vacuum; select 1`, `select 1; vacuum`),
 	}},
+	{"NUL bytes", []exchange{
+		executes("select 1\x00", "select '\x00'", "\x00select 1", "select 1;\x00", "select 1;\x00 select 2", "select \"\x00\"", "select [\x00] from t", "select 'a' ;; \x00"),
+		pipeline(batch(stepOf("select 1"), stepOf("select 2 \x00")), batch(stepOf("select '\x00'")), `{"type":"describe","sql":"select 1\u0000 x"}`, `{"type":"sequence","sql":"select 1\u0000"}`, `{"type":"sequence","sql":"select '\u0000'"}`),
+	}},
 	{"refused", []exchange{
 		executes(
 			`create temp table x(a)`, `create temporary table x(a)`, `CREATE TABLE temp.x(a)`, `create temp view v as select 1`, `create temp trigger x after insert on t begin select 1; end`,

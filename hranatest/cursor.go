@@ -32,11 +32,15 @@ func (s *Server) cursor(w http.ResponseWriter, r *http.Request, body []byte, e e
 	conn := st.conn
 	conn.retain()
 	defer conn.release()
-	out := s.stream(w, r, e)
+	out := s.begin(w, r, e)
 	head := hrana.CursorResp{Baton: s.streams.release(st), BaseURL: s.baseURL()}
 	l := cursorListener{out: out, encoding: e.encoding, profile: s.opts.Profile}
 	if l.buf, err = hrana.AppendCursorResp(l.buf, e.encoding, &head); err != nil {
 		return internal(err.Error())
+	}
+	// The baton is good from now on, however long the batch takes.
+	if err := l.flush(); err != nil {
+		panic(http.ErrAbortHandler)
 	}
 	return l.finish(c.run(conn, p, &l), s.replicationIndex)
 }
@@ -50,15 +54,14 @@ type cursorListener struct {
 	encoding hrana.Encoding
 	profile  Profile
 	buf      []byte
-	row1     exec.Table // the row that is being sent
+	current  exec.Table // the row that is being sent
 	step     uint32
-	begun    bool
 }
 
 var _ listener = (*cursorListener)(nil)
 
 func (l *cursorListener) send(e *hrana.CursorEntry) error {
-	buf, err := hrana.AppendCursorEntry(l.buf, l.encoding, e, &l.row1, 0)
+	buf, err := hrana.AppendCursorEntry(l.buf, l.encoding, e, &l.current, 0)
 	if err != nil {
 		return internal(err.Error())
 	}
@@ -75,22 +78,34 @@ func (l *cursorListener) write() error {
 	return err
 }
 
+// flush sends what is there, before something that may take long.
+func (l *cursorListener) flush() error {
+	if err := l.write(); err != nil {
+		return err
+	}
+	l.out.flush()
+	return nil
+}
+
 func (l *cursorListener) begin(cols []exec.Column) (*exec.Table, error) {
-	l.begun = true
-	l.row1.Reset(len(cols))
-	return &l.row1, l.send(&hrana.CursorEntry{Type: hrana.StepBegin, Step: l.step, Cols: cols})
+	if l.step > 0 {
+		if err := l.flush(); err != nil {
+			return nil, err
+		}
+	}
+	l.current.Reset(len(cols))
+	return &l.current, l.send(&hrana.CursorEntry{Type: hrana.StepBegin, Step: l.step, Cols: cols})
 }
 
 func (l *cursorListener) row(int) error {
 	err := l.send(&hrana.CursorEntry{Type: hrana.Row})
-	l.row1.Reset(l.row1.Width())
+	l.current.Reset(l.current.Width())
 	return err
 }
 
 func (l *cursorListener) done(res *exec.Result, refused *refusal) error {
 	step := l.step
 	l.step++
-	l.begun = false
 	switch {
 	case refused != nil:
 		return l.send(&hrana.CursorEntry{Type: hrana.StepError, Step: step, Err: l.profile.refusal(refused)})
@@ -118,8 +133,7 @@ func (l *cursorListener) finish(err error, index func() uint64) error {
 	}
 	if err != nil {
 		// What was said before must still arrive.
-		_ = l.write()
-		l.out.flush()
+		_ = l.flush()
 		panic(http.ErrAbortHandler)
 	}
 	return nil

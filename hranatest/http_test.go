@@ -67,6 +67,15 @@ func TestPrefix(t *testing.T) {
 	}
 }
 
+func TestOptionsThatMakeNoSense(t *testing.T) {
+	for _, o := range []Options{{Prefix: "dev"}, {Prefix: "/dev/"}, {Prefix: "/"}, {Profile: 9}, {Addr: "nonsense"}, {Addr: "127.0.0.1:99999"}} {
+		if s, err := Start(o); err == nil {
+			_ = s.Close()
+			t.Errorf("%+v was taken", o)
+		}
+	}
+}
+
 func TestBaseURL(t *testing.T) {
 	s := NewServer(t, Options{BaseURL: "http://elsewhere.example"})
 	has := func(want string) {

@@ -73,11 +73,15 @@ func (p *parser) read(sql string, check bool) *script {
 	if ok && (s.checked || !check) {
 		return s
 	}
-	if !check {
-		s = single(sql)
-	}
-	if s == nil || check {
-		s = p.script(sql)
+	if at := strings.IndexByte(sql, 0); at >= 0 {
+		s = p.nulScript(sql, at)
+	} else {
+		if !check {
+			s = single(sql)
+		}
+		if s == nil || check {
+			s = p.script(sql)
+		}
 	}
 	if len(sql) <= maxText {
 		if p.size > maxTexts {

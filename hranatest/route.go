@@ -38,8 +38,8 @@ var pages = map[string]string{
 	"/v3-protobuf": "Hello, this is HTTP API v2 (Hrana over HTTP)",
 }
 
-// ServeHTTP answers one request. It is exported for http.Handler's sake.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// route answers one request.
+func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return // the client is gone, or lied about the length

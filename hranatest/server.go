@@ -8,6 +8,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -55,6 +56,9 @@ func Start(o Options) (*Server, error) {
 	if o.Profile > V2 {
 		return nil, fmt.Errorf("hranatest: there is no profile %d", o.Profile)
 	}
+	if o.Prefix != "" && (o.Prefix[0] != '/' || strings.HasSuffix(o.Prefix, "/")) {
+		return nil, fmt.Errorf("hranatest: the prefix %q does not begin with a slash, or ends with one", o.Prefix)
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Server{
 		opts:     o,
@@ -73,7 +77,7 @@ func Start(o Options) (*Server, error) {
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	s.http = &http.Server{
-		Handler:     s,
+		Handler:     http.HandlerFunc(s.route),
 		Protocols:   protocols,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		ConnState:   s.connState,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -51,7 +52,7 @@ func (c *conn) execute(ctx context.Context, q *query, s sink) (*exec.Result, err
 	c.interruptBy(ctx)
 	stmt, _, err := c.db.Prepare(q.sql)
 	if err != nil {
-		if bad := syntaxErrorOf(err, q.sql); bad != nil {
+		if bad := syntaxErrorOf(err, q.sql); bad != nil && strings.IndexByte(q.sql, 0) < 0 {
 			return nil, bad.refusal(q.sql, bad.at)
 		}
 		return nil, sqliteRefusal(err, q.sql)
