@@ -186,6 +186,9 @@ func TestValueNotFinite(t *testing.T) {
 		if e.native && (err != nil || a != "first" || b != int64(1) || c != "last") {
 			t.Errorf("got %v, %v, %v, %v", a, b, c, err)
 		}
+		if !e.jsonOnly() {
+			awaitEncoding(t, db)
+		}
 		for id, want := range map[int]float64{2: math.Inf(1), 3: math.Inf(-1)} {
 			var got any
 			err := db.QueryRowContext(ctx, "SELECT x FROM v WHERE id = ?", id).Scan(&got)
@@ -213,6 +216,19 @@ func TestValueNotFinite(t *testing.T) {
 			}
 		}
 	})
+}
+
+// awaitEncoding returns when db has found out, beside its first requests, that
+// the server speaks protobuf.
+func awaitEncoding(t testing.TB, db *sql.DB) {
+	t.Helper()
+	var err error
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+		if err = db.QueryRow("SELECT 9e999").Scan(new(float64)); err == nil {
+			return
+		}
+	}
+	t.Fatal(err)
 }
 
 // The server could only refuse it, or worse, repair it; the driver says so first.
