@@ -20,7 +20,7 @@ trap 'rm -rf "$built"' EXIT
 trap 'exit 130' INT TERM
 
 echo "building libsql-client-go and turso-opt" >&2
-(cd "$here" && go build -o "$built/peers" .)
+(cd "$here" && CGO_ENABLED=0 go build -o "$built/peers" .)
 
 cc=$(go env CC | cut -d " " -f 1)
 platform=$(go env GOOS)/$(go env GOARCH)
