@@ -123,13 +123,10 @@ func (p *Pool) take(n need) (s *Stream, keep bool) {
 		p.kept -= old
 		p.expired.Add(uint64(old))
 	}
-	if n != newStream {
-		for i := len(p.free) - 1; i >= 0; i-- {
-			if s := p.free[i]; n == anyStream || !s.written {
-				p.free = append(p.free[:i], p.free[i+1:]...)
-				return s, true
-			}
-		}
+	if i := p.suitable(n); i >= 0 {
+		s := p.free[i]
+		p.free = append(p.free[:i], p.free[i+1:]...)
+		return s, true
 	}
 	// Statements that need a stream of their own must not fill the pool while
 	// others find one there.
@@ -145,6 +142,25 @@ func (p *Pool) take(n need) (s *Stream, keep bool) {
 		p.kept++
 	}
 	return makeStream(p), keep
+}
+
+// suitable is the place of the free stream to take, the last used first; -1 if
+// there is none. Who can do with any takes one that has been written on before: a
+// write on one that only reads have used costs the next read a new stream.
+func (p *Pool) suitable(n need) int {
+	if n == newStream {
+		return -1
+	}
+	found := -1
+	for i := len(p.free) - 1; i >= 0; i-- {
+		if p.free[i].written == (n == anyStream) {
+			return i
+		}
+		if n == anyStream && found < 0 {
+			found = i
+		}
+	}
+	return found
 }
 
 // back takes a stream back that take gave; kept is what take said.
