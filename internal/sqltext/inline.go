@@ -19,10 +19,10 @@ func (s *Stmt) InlineParam(index int, literal string) string {
 	var b strings.Builder
 	b.Grow(len(s.SQL) + len(literal) + 16)
 	var num numbering
-	at := 0
+	written := 0
 	for _, v := range s.vars {
-		b.WriteString(s.SQL[at:v.start])
-		at = v.end
+		b.WriteString(s.SQL[written:v.start])
+		written = v.end
 		name := s.SQL[v.start:v.end]
 		if v.index == index && index > 0 {
 			// A blank, because ? may follow a word directly: AND?.
@@ -34,7 +34,10 @@ func (s *Stmt) InlineParam(index int, literal string) string {
 		}
 		num.index(name)
 		b.WriteString(name)
+		if traits[at(s.SQL, v.end)]&isDigit != 0 {
+			b.WriteByte(' ') // $a(b)1 is an error, which ?21 need not be
+		}
 	}
-	b.WriteString(s.SQL[at:])
+	b.WriteString(s.SQL[written:])
 	return b.String()
 }
