@@ -22,7 +22,13 @@ type Driver struct {
 }
 
 // OpenConnector reads a DSN and returns its Connector. It sends nothing.
+//
+// An empty DSN is an error of Connect only: tools such as otelsql open one to get
+// hold of the Driver.
 func (d *Driver) OpenConnector(dsn string) (driver.Connector, error) {
+	if dsn == "" {
+		return noDatabase{d}, nil
+	}
 	cfg, err := ParseDSN(dsn)
 	if err != nil {
 		return nil, err
@@ -54,3 +60,13 @@ func (d *Driver) Open(dsn string) (driver.Conn, error) {
 	}
 	return dc, nil
 }
+
+// noDatabase is the Connector of an empty DSN.
+type noDatabase struct{ driver *Driver }
+
+func (c noDatabase) Connect(context.Context) (driver.Conn, error) {
+	_, err := ParseDSN("")
+	return nil, err
+}
+
+func (c noDatabase) Driver() driver.Driver { return c.driver }

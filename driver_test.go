@@ -80,3 +80,18 @@ func TestEndToEnd(t *testing.T) {
 		}
 	})
 }
+
+// Tools open an empty DSN to get hold of the driver; nobody can use it.
+func TestEmptyDSN(t *testing.T) {
+	db, err := sql.Open(tursoopt.DriverName, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, ok := db.Driver().(*tursoopt.Driver); !ok {
+		t.Errorf("the driver is a %T", db.Driver())
+	}
+	if err := db.Ping(); err == nil {
+		t.Error("there is no database, and it answers")
+	}
+}
