@@ -15,14 +15,15 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/turso-opt/turso-opt/hranatest"
 	"github.com/turso-opt/turso-opt/internal/exec"
 	"github.com/turso-opt/turso-opt/internal/hrana"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A fake is a Hrana server that answers every statement with one row, and notes
-// what it is asked.
+// A fake is a Hrana server that answers every statement with one row, its integer
+// argument or 1, and notes what it is asked.
 type fake struct {
 	// before, if it is set, may answer in its place, and then reports true.
 	before func(w http.ResponseWriter, r *http.Request) bool
@@ -72,7 +73,10 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	level, method, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	for _, l := range f.lacks {
+	f.mu.Lock()
+	lacks := f.lacks
+	f.mu.Unlock()
+	for _, l := range lacks {
 		if l == level {
 			http.NotFound(w, r)
 			return
@@ -94,10 +98,10 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// row is a table of one row of one column, 1.
-func row() (t exec.Table) {
+// row is a table of one row of one column.
+func row(v int64) (t exec.Table) {
 	t.Reset(1)
-	t.AppendInt(1)
+	t.AppendInt(v)
 	t.EndRow()
 	return t
 }
@@ -119,7 +123,11 @@ func (f *fake) pipeline(w http.ResponseWriter, enc hrana.Encoding, body []byte) 
 	for _, r := range req.Requests {
 		res := hrana.StreamResult{Type: r.Type}
 		if r.Type == hrana.Execute {
-			res.Stmt = &exec.Result{Cols: []exec.Column{{Name: "1"}}, Rows: row()}
+			v := int64(1)
+			if a := r.Stmt.Args; len(a) == 1 && a[0].Kind == exec.Integer {
+				v = a[0].Int
+			}
+			res.Stmt = &exec.Result{Cols: []exec.Column{{Name: "1"}}, Rows: row(v)}
 		}
 		resp.Results = append(resp.Results, res)
 	}
@@ -133,7 +141,7 @@ func (f *fake) pipeline(w http.ResponseWriter, enc hrana.Encoding, body []byte) 
 
 func (f *fake) cursor(w http.ResponseWriter, enc hrana.Encoding, _ []byte) {
 	out, _ := hrana.AppendCursorResp(nil, enc, &hrana.CursorResp{Baton: f.baton, BaseURL: f.base()})
-	t := row()
+	t := row(1)
 	add := func(e hrana.CursorEntry) {
 		out, _ = hrana.AppendCursorEntry(out, enc, &e, &t, 0)
 		if len(out) > 32<<10 {
@@ -228,6 +236,19 @@ func startTLS(t testing.TB, h http.Handler, http2 bool) (*httptest.Server, *tls.
 	roots := x509.NewCertPool()
 	roots.AddCert(srv.Certificate())
 	return srv, &tls.Config{RootCAs: roots}
+}
+
+// before puts a server in front of another one, whatever it speaks itself.
+func before(t testing.TB, srv *hranatest.Server) http.Handler {
+	u, err := url.Parse(srv.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	relay := forwardProxy(t)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.URL.Scheme, r.URL.Host = u.Scheme, u.Host
+		relay.ServeHTTP(w, r)
+	})
 }
 
 // forwardProxy is the proxy that HTTP_PROXY names.

@@ -80,7 +80,7 @@ func TestRequestThatCannotBeEncoded(t *testing.T) {
 func TestSpoiltAnswers(t *testing.T) {
 	inModes(t, func(t *testing.T, m mode) {
 		srv := hranatest.NewServer(t, hranatest.Options{})
-		c := m.client(t, srv, nil)
+		c := m.client(t, before(t, srv), nil)
 		for name, want := range map[string]struct {
 			fault  hranatest.Fault
 			source exec.Source
@@ -330,7 +330,7 @@ func TestResponseLimit(t *testing.T) {
 func TestLargeAnswer(t *testing.T) {
 	inModes(t, func(t *testing.T, m mode) {
 		srv := hranatest.NewServer(t, hranatest.Options{})
-		c := m.client(t, srv, nil)
+		c := m.client(t, before(t, srv), nil)
 		for level := V2JSON; level < levels; level++ {
 			reply, err := c.Pipeline(context.Background(), c.Home(), level, query("SELECT hex(zeroblob(?))", exec.Value{Kind: exec.Integer, Int: 2_000_000}))
 			if err != nil {
@@ -346,8 +346,7 @@ func TestLargeAnswer(t *testing.T) {
 // 256 at once: each gets its own answer, over as many connections as needed.
 func TestManyAtOnce(t *testing.T) {
 	inModes(t, func(t *testing.T, m mode) {
-		srv := hranatest.NewServer(t, hranatest.Options{MaxStreams: 1000})
-		c := m.client(t, srv, nil)
+		c := m.client(t, &fake{}, nil)
 		var wg sync.WaitGroup
 		for i := range 256 {
 			wg.Go(func() {

@@ -119,6 +119,9 @@ func (c *Client) refused(q *call, h statusHead, text []byte) *exec.Error {
 		c.neg.doubt()
 	}
 	e := statusError(h, text, q.hasBaton)
+	if c.neg.fixed && lacksMethod(h.status) && !q.hasBaton {
+		e.Message += " (encoding=protobuf is more than some servers have)"
+	}
 	e.Message = c.redact(e.Message)
 	return e
 }
