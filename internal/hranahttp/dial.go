@@ -104,15 +104,21 @@ func (c *Client) dialHTTP1(ctx context.Context, t *http1.Target) (net.Conn, *htt
 	return conn, sock, err
 }
 
-// connectError keeps a time limit of our own from being taken for the end of the
-// caller's context.
+// connectError marks an error before there was a connection to send anything on,
+// and keeps a time limit of our own from being taken for the end of the caller's
+// context.
 func connectError(err error) error {
 	var timeout interface{ Timeout() bool }
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() {
-		return &connectTimeout{err.Error()}
+		err = &connectTimeout{err.Error()}
 	}
-	return err
+	return &unconnected{err}
 }
+
+type unconnected struct{ err error }
+
+func (e *unconnected) Error() string { return e.err.Error() }
+func (e *unconnected) Unwrap() error { return e.err }
 
 // A connectTimeout is a net.Error.
 type connectTimeout struct{ text string }

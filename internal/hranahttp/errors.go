@@ -43,6 +43,7 @@ func (c *Client) broken(ctx context.Context, err error, sent bool) *exec.Error {
 		e.Proof = exec.NotExecuted
 	}
 	var record tls.RecordHeaderError
+	var noConn *unconnected
 	switch {
 	case errors.As(err, &record):
 		e.Message = "the server does not speak TLS on this port (without TLS the URL begins with http://, or has tls=0)"
@@ -50,8 +51,10 @@ func (c *Client) broken(ctx context.Context, err error, sent bool) *exec.Error {
 		// To a TLS server a request in the clear is not even a request.
 		e.Proof = exec.NotExecuted
 		e.Message = "the URL is for HTTP without TLS"
-	case !sent:
+	case errors.As(err, &noConn):
 		e.Message = "connecting to the server"
+	case !sent:
+		e.Message = "the request could not be sent"
 	case errors.Is(err, errTooLong):
 		e.Source = exec.FromProtocol
 	default:

@@ -2,7 +2,6 @@ package hranahttp
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"net/http"
 	"net/url"
@@ -10,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/turso-opt/turso-opt/internal/http1"
 )
@@ -22,7 +20,6 @@ type place struct {
 
 	mu       sync.Mutex
 	learning *lesson
-	ready    []readyConn // connections for HTTP/2 that nobody has used yet
 }
 
 // The manners of speaking to a place.
@@ -34,14 +31,6 @@ const (
 	// viaTransport: by net/http, in HTTP/2 or through a proxy.
 	viaTransport
 )
-
-type readyConn struct {
-	conn  *tls.Conn
-	since time.Time
-}
-
-// readyFor bounds how long a connection may lie ready and still be taken.
-const readyFor = 10 * time.Second
 
 // A lesson is the first dial to a place, whoever waits for it.
 type lesson struct {
@@ -135,34 +124,23 @@ func (c *Client) mannerOf(ctx context.Context, p *place) (uint32, error) {
 }
 
 func (c *Client) learn(p *place, l *lesson) {
-	conn, sock, err := c.connectTLS(c.life, p.target.Addr, c.protocols())
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	defer close(l.done)
-	p.learning = nil
+	ctx, cancel := c.bounded(c.life)
+	defer cancel()
+	conn, sock, err := c.connectTLS(ctx, p.target.Addr, c.protocols())
+	manner := viaHTTP1
 	switch {
 	case err != nil:
 		l.err = err
+		manner = unknown
 	case conn.ConnectionState().NegotiatedProtocol == "h2":
-		p.ready = append(p.ready, readyConn{conn, time.Now()})
-		p.manner.Store(viaTransport)
+		c.adopt(p.target.Addr, conn)
+		manner = viaTransport
 	default:
 		c.pool.Add(&p.target, conn, sock)
-		p.manner.Store(viaHTTP1)
 	}
-}
-
-// takeReady returns a connection that learn has dialled, nil if there is none.
-func (p *place) takeReady() *tls.Conn {
+	p.manner.Store(manner)
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	for len(p.ready) > 0 {
-		r := p.ready[len(p.ready)-1]
-		p.ready = p.ready[:len(p.ready)-1]
-		if time.Since(r.since) < readyFor {
-			return r.conn
-		}
-		r.conn.NetConn().Close()
-	}
-	return nil
+	p.learning = nil
+	p.mu.Unlock()
+	close(l.done)
 }

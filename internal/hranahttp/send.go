@@ -2,6 +2,7 @@ package hranahttp
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 
@@ -96,8 +97,13 @@ func (c *Client) transmitByTransport(ctx context.Context, q *call, cred *credent
 	if body == nil {
 		body = &payload{data: q.body}
 	}
-	m := &q.ep.calls[q.level][q.method]
-	resp, err := c.roundTrip(ctx, m.url, q.ep.host, cred.headers[q.level.Encoding()], body)
+	u, header := q.ep.calls[q.level][q.method].url, cred.headers[q.level.Encoding()]
+	resp, err := c.roundTrip(ctx, u, q.ep.host, header, body)
+	var noConn *unconnected
+	if err != nil && !body.started() && ctx.Err() == nil && !errors.As(err, &noConn) {
+		// The connection was closed at the moment when it was taken.
+		resp, err = c.roundTrip(ctx, u, q.ep.host, header, body)
+	}
 	if err != nil {
 		return answer{}, c.broken(ctx, err, body.started())
 	}

@@ -2,9 +2,11 @@ package hranahttp
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/turso-opt/turso-opt/internal/http1"
 )
@@ -12,6 +14,9 @@ import (
 // newTransport makes the client's own transport, for HTTP/2 and for proxies:
 // nothing global is touched.
 func (c *Client) newTransport() *http.Transport {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(slices.Contains(c.protocols(), "h2"))
 	return &http.Transport{
 		Proxy: func(req *http.Request) (*url.URL, error) {
 			if c.proxy == nil {
@@ -33,9 +38,9 @@ func (c *Client) newTransport() *http.Transport {
 			return sock, nil
 		},
 		DialTLSContext:      c.dialTLS,
-		TLSClientConfig:     c.cfg.TLS, // for what is behind a proxy
+		TLSClientConfig:     c.cfg.TLS.Clone(), // for what is behind a proxy; net/http changes it
 		TLSHandshakeTimeout: c.cfg.ConnectTimeout,
-		ForceAttemptHTTP2:   true,
+		Protocols:           protocols,
 		MaxIdleConnsPerHost: 256,
 		IdleConnTimeout:     http1.IdleTimeout,
 		// What to ask for is the driver's decision; net/http would add gzip.
@@ -45,19 +50,26 @@ func (c *Client) newTransport() *http.Transport {
 	}
 }
 
-// dialTLS gives net/http the connection on which the place was found to speak
-// HTTP/2, and dials any more.
+// adopt gives the connection on which a place was found to speak HTTP/2 to
+// net/http. Were it left to dial again, every caller of the first moment would
+// have a connection dialled of its own.
+func (c *Client) adopt(addr string, conn *tls.Conn) {
+	c.transport.CloseIdleConnections() // which fills TLSNextProto
+	if next := c.transport.TLSNextProto["h2"]; next != nil {
+		next(addr, conn)
+		return
+	}
+	conn.Close()
+}
+
+// dialTLS is for more connections, and for those that come after the first.
 func (c *Client) dialTLS(ctx context.Context, _, addr string) (net.Conn, error) {
 	protocols := []string{"http/1.1"} // of a proxy that is spoken to over TLS
 	c.places.mu.Lock()
-	p := c.places.byAddr["https://"+addr]
-	c.places.mu.Unlock()
-	if p != nil {
-		if conn := p.takeReady(); conn != nil {
-			return conn, nil
-		}
+	if c.places.byAddr["https://"+addr] != nil {
 		protocols = c.protocols()
 	}
+	c.places.mu.Unlock()
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
 	conn, _, err := c.connectTLS(ctx, addr, protocols)
