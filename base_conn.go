@@ -2,9 +2,9 @@ package tursoopt
 
 import (
 	"context"
-	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -30,25 +30,58 @@ var (
 
 // baseConn is a connection of another driver. It has every optional interface,
 // and where the driver below lacks one it does what database/sql does without,
-// so that the driver behaves as it would alone. Statements and rows are the
-// driver's own.
+// so that the driver behaves as it would alone. Rows are the driver's own, and
+// so are statements, but for partial connections.
 type baseConn struct {
 	driver.Conn
 	connector *Connector
 	owned     *Connector // closed with the connection
-	bad       bool
-	inTx      bool      // in a transaction by BeginTx
-	since     time.Time // since when it is in use; zero while it is not
+	// partial: the driver cannot run both kinds of texts without preparing them.
+	// See convert.
+	partial bool
+	bad     bool      // not to be used again
+	inTx    bool      // in a transaction by BeginTx
+	since   time.Time // since when it is in use; zero while it is not
 }
 
 func newBaseConn(c *Connector, dc driver.Conn) *baseConn {
-	return &baseConn{Conn: dc, connector: c, since: c.uses.begin(c)}
+	b := &baseConn{Conn: dc, connector: c, since: c.uses.begin(c)}
+	b.partial = !b.execs() || !b.queries()
+	return b
+}
+
+// execs and queries tell what the driver can run without preparing it.
+func (c *baseConn) execs() bool {
+	switch c.Conn.(type) {
+	case driver.ExecerContext, legacyExecer:
+		return true
+	}
+	return false
+}
+
+func (c *baseConn) queries() bool {
+	switch c.Conn.(type) {
+	case driver.QueryerContext, legacyQueryer:
+		return true
+	}
+	return false
 }
 
 // Base is the connection of the driver below.
 func (c *baseConn) Base() driver.Conn { return c.Conn }
 
 func (c *baseConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	if c.bad {
+		return nil, driver.ErrBadConn
+	}
+	s, err := c.prepare(ctx, query)
+	if err != nil || !c.partial {
+		return s, err
+	}
+	return newBaseStmt(c, s), nil
+}
+
+func (c *baseConn) prepare(ctx context.Context, query string) (driver.Stmt, error) {
 	if p, ok := c.Conn.(driver.ConnPrepareContext); ok {
 		return p.PrepareContext(ctx, query)
 	}
@@ -74,6 +107,15 @@ type (
 )
 
 func (c *baseConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	if c.bad {
+		return nil, driver.ErrBadConn
+	}
+	if c.partial && c.execs() {
+		var err error
+		if args, err = c.convert(args); err != nil {
+			return nil, err
+		}
+	}
 	switch e := c.Conn.(type) {
 	case driver.ExecerContext:
 		return e.ExecContext(ctx, query, args)
@@ -88,8 +130,17 @@ func (c *baseConn) ExecContext(ctx context.Context, query string, args []driver.
 }
 
 func (c *baseConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	if c.bad {
+		return nil, driver.ErrBadConn
+	}
 	if b := batchOf(args); b != nil {
 		return c.queryBatch(ctx, b)
+	}
+	if c.partial && c.queries() {
+		var err error
+		if args, err = c.convert(args); err != nil {
+			return nil, err
+		}
 	}
 	switch q := c.Conn.(type) {
 	case driver.QueryerContext:
@@ -116,17 +167,55 @@ func unnamed(ctx context.Context, args []driver.NamedValue) ([]driver.Value, err
 	return values, ctx.Err()
 }
 
+// CheckNamedValue is asked about the arguments of texts and, where a statement
+// has no opinion of its own, of statements.
 func (c *baseConn) CheckNamedValue(nv *driver.NamedValue) error {
-	if _, ok := nv.Value.(*batchCall); ok {
+	if _, ok := nv.Value.(*batchCall); ok || c.partial {
 		return nil
 	}
+	return c.check(nv)
+}
+
+// check is what the driver itself says of an argument.
+func (c *baseConn) check(nv *driver.NamedValue) error {
 	if n, ok := c.Conn.(driver.NamedValueChecker); ok {
 		return n.CheckNamedValue(nv)
 	}
 	return driver.ErrSkip
 }
 
+// convert does for the arguments of a text what database/sql does.
+//
+// A driver that cannot run a text has its statement converted for alone, and
+// that may take what nobody else would. Above a partial connection database/sql
+// takes it for one that can, so its conversion is put off: CheckNamedValue lets
+// everything pass, and baseStmt asks the driver.
+func (c *baseConn) convert(args []driver.NamedValue) ([]driver.NamedValue, error) {
+	n := 0
+	for _, nv := range args {
+		nv.Ordinal = n + 1
+		err := c.check(&nv)
+		if err == driver.ErrSkip {
+			nv.Value, err = driver.DefaultParameterConverter.ConvertValue(nv.Value)
+		}
+		switch {
+		case err == driver.ErrRemoveArgument:
+			continue
+		case err != nil && nv.Name != "":
+			return nil, fmt.Errorf("sql: converting argument with name %q type: %w", nv.Name, err)
+		case err != nil:
+			return nil, fmt.Errorf("sql: converting argument $%d type: %w", nv.Ordinal, err)
+		}
+		args[n] = nv
+		n++
+	}
+	return args[:n], nil
+}
+
 func (c *baseConn) Ping(ctx context.Context) error {
+	if c.bad {
+		return driver.ErrBadConn
+	}
 	if p, ok := c.Conn.(driver.Pinger); ok {
 		return p.Ping(ctx)
 	}
@@ -157,123 +246,6 @@ func (c *baseConn) Close() error {
 	err := c.Conn.Close()
 	if c.owned != nil {
 		err = errors.Join(err, c.owned.Close())
-	}
-	return err
-}
-
-// BeginTx is the base's own, unless a lock is asked for: that is a BEGIN in
-// SQLite's words.
-func (c *baseConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
-	lock := txLock(ctx, c.connector.cfg)
-	if lock > TxDeferred && !opts.ReadOnly {
-		if err := checkIsolation(opts.Isolation); err != nil {
-			return nil, err
-		}
-		return c.begin(ctx, lock)
-	}
-	var tx driver.Tx
-	var err error
-	if b, ok := c.Conn.(driver.ConnBeginTx); ok {
-		tx, err = b.BeginTx(ctx, opts)
-	} else {
-		tx, err = c.legacyBegin(ctx, opts)
-	}
-	if err != nil {
-		return nil, err
-	}
-	c.inTx = true
-	return &baseTx{tx, c, ctx}, nil
-}
-
-// legacyBegin is what database/sql does for a driver without BeginTx.
-func (c *baseConn) legacyBegin(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
-	if opts.Isolation != driver.IsolationLevel(sql.LevelDefault) {
-		return nil, errors.New("sql: driver does not support non-default isolation level")
-	}
-	if opts.ReadOnly {
-		return nil, errors.New("sql: driver does not support read-only transactions")
-	}
-	tx, err := c.Conn.Begin() //nolint:staticcheck // it is all that this driver has
-	if err == nil && ctx.Err() != nil {
-		_ = tx.Rollback()
-		return nil, ctx.Err()
-	}
-	return tx, err
-}
-
-// keptOnRollback tells whether database/sql would keep the base's connection
-// after a context has ended its transaction.
-func (c *baseConn) keptOnRollback() bool {
-	_, resets := c.Conn.(driver.SessionResetter)
-	_, validates := c.Conn.(driver.Validator)
-	return resets && validates
-}
-
-// A baseTx is a transaction of the base. database/sql would not use a connection
-// again after a rollback by context if the base lacks one of the two interfaces
-// that decide it, of which baseConn has both.
-type baseTx struct {
-	driver.Tx
-	conn *baseConn
-	ctx  context.Context
-}
-
-func (t *baseTx) Commit() error {
-	t.conn.inTx = false
-	return t.Tx.Commit()
-}
-
-func (t *baseTx) Rollback() error {
-	t.conn.inTx = false
-	if t.ctx.Err() != nil && !t.conn.keptOnRollback() {
-		t.conn.bad = true
-	}
-	return t.Tx.Rollback()
-}
-
-func (c *baseConn) begin(ctx context.Context, lock TxLock) (driver.Tx, error) {
-	text := "BEGIN IMMEDIATE"
-	if lock == TxExclusive {
-		text = "BEGIN EXCLUSIVE"
-	}
-	if err := c.exec(ctx, text); err != nil {
-		return nil, err
-	}
-	c.inTx = true
-	return &baseTx{textTx{c}, c, ctx}, nil
-}
-
-// exec runs a text without arguments by whatever way the base has.
-func (c *baseConn) exec(ctx context.Context, text string) error {
-	_, err := c.ExecContext(ctx, text, nil)
-	if err != driver.ErrSkip {
-		return err
-	}
-	s, err := c.PrepareContext(ctx, text)
-	if err != nil {
-		return err
-	}
-	if e, ok := s.(driver.StmtExecContext); ok {
-		_, err = e.ExecContext(ctx, nil)
-	} else {
-		_, err = s.Exec(nil) //nolint:staticcheck // it is all that this driver has
-	}
-	return errors.Join(err, s.Close())
-}
-
-// textTx is a transaction that was begun by a text and ends by one.
-type textTx struct{ conn *baseConn }
-
-func (t textTx) Commit() error   { return t.end("COMMIT") }
-func (t textTx) Rollback() error { return t.end("ROLLBACK") }
-
-func (t textTx) end(text string) error {
-	ctx, cancel := t.conn.connector.bounded()
-	defer cancel()
-	err := t.conn.exec(ctx, text)
-	if err != nil {
-		// Whether the transaction is still open is not known.
-		t.conn.bad = true
 	}
 	return err
 }

@@ -70,8 +70,9 @@ func OpenDB(cfg *Config) (*sql.DB, error) {
 }
 
 // Wrap makes a Connector whose connections are those of base. Of cfg, which may
-// be nil, only what does not describe a database counts: TxLock and Logger. The
-// Connector's Close closes base if it can be closed.
+// be nil, only what does not describe a database counts: TxLock, Timeout for
+// transactions with a lock, the pool's fields and Logger. The Connector's Close
+// closes base if it can be closed.
 func Wrap(base driver.Connector, cfg *Config) (*Connector, error) {
 	if base == nil {
 		return nil, errors.New("turso-opt: Wrap: the base is nil")
