@@ -95,16 +95,26 @@ func (p *Pool) index(level hranahttp.Level) uint64 {
 
 func (p *Pool) forgetIndex() { p.seen.Store(0) }
 
-// need is what a caller demands of a kept stream.
+// need is what a caller demands of a kept stream, and what one is still good for.
 type need uint8
 
 const (
-	anyStream need = iota
 	// unwritten: only reads have run on it, so that it is as good as a new one.
-	unwritten
-	// newStream: one that is yet to be opened.
-	newStream
+	unwritten need = iota
+	// noRowid: it has been written on, and last_insert_rowid() still gives 0.
+	noRowid
+	anyStream
 )
+
+func (s *Stream) fit() need {
+	switch {
+	case !s.written:
+		return unwritten
+	case s.rowid == 0 && !s.rowidUnsure:
+		return noRowid
+	}
+	return anyStream
+}
 
 // take returns a kept stream, or one that is yet to be opened. keep tells
 // whether it may be put back.
@@ -137,7 +147,7 @@ func (p *Pool) take(n need) (s *Stream, keep bool) {
 		p.kept--
 		p.closeLater(old.baton, old.ep, old.level, false)
 	}
-	keep = p.kept < maxKept && (n != newStream || len(p.free) == 0)
+	keep = p.kept < maxKept && (n != noRowid || len(p.free) == 0)
 	if keep {
 		p.kept++
 	}
@@ -145,19 +155,17 @@ func (p *Pool) take(n need) (s *Stream, keep bool) {
 }
 
 // suitable is the place of the free stream to take, the last used first; -1 if
-// there is none. Who can do with any takes one that has been written on before: a
+// there is none. Who can do with any takes one that is good for nobody else: a
 // write on one that only reads have used costs the next read a new stream.
 func (p *Pool) suitable(n need) int {
-	if n == newStream {
-		return -1
-	}
-	found := -1
+	found, best := -1, unwritten
 	for i := len(p.free) - 1; i >= 0; i-- {
-		if p.free[i].written == (n == anyStream) {
+		fit := p.free[i].fit()
+		if fit == n {
 			return i
 		}
-		if n == anyStream && found < 0 {
-			found = i
+		if n == anyStream && (found < 0 || fit > best) {
+			found, best = i, fit
 		}
 	}
 	return found
@@ -224,9 +232,8 @@ func (p *Pool) keep(s *Stream) bool {
 // Do runs one autocommit request: one HTTP request, whatever happens to kept
 // streams in between.
 func (p *Pool) Do(ctx context.Context, req *exec.Request) (*exec.Response, error) {
-	n, keep := p.demand(req)
-	s, kept := p.take(n)
-	o, err := p.do(ctx, s, req, !keep || !kept)
+	s, kept := p.take(demand(req))
+	o, err := p.do(ctx, s, req, !kept)
 	if err != nil {
 		p.back(s, kept)
 		return nil, err
@@ -274,26 +281,23 @@ func (p *Pool) do(ctx context.Context, s *Stream, req *exec.Request, end bool) (
 	return o, nil
 }
 
-// demand decides which stream a request may use, and whether it stays open
-// afterwards. A statement that may leave last_insert_rowid() as it was would
-// report the rowid of whoever used the stream before, so it has one of its own.
+// demand decides which stream a request may use. A statement that may leave
+// last_insert_rowid() as it was would report the rowid of whoever used the stream
+// before, so it has one where that is 0.
 //
 // A read may ask for it too, in a view where nobody sees it, so reads have
 // streams that only reads have used.
-func (p *Pool) demand(req *exec.Request) (n need, keep bool) {
+func demand(req *exec.Request) need {
 	if req.Class == exec.Read {
-		return unwritten, true
+		return unwritten
 	}
-	n, keep = anyStream, true
 	for i := range req.Stmts {
 		switch s := &req.Stmts[i]; {
-		case s.Rowid == exec.RowidMaybe:
-			return newStream, false
-		case s.Rowid == exec.RowidAlways && !s.Note.SetsRowid.Load():
-			n = newStream
+		case s.Rowid == exec.RowidMaybe, s.Rowid == exec.RowidAlways && !s.Note.SetsRowid.Load():
+			return noRowid
 		}
 	}
-	return n, keep
+	return anyStream
 }
 
 // ownRowid makes a result's rowid what the statement would have reported on a

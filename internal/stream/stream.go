@@ -22,8 +22,10 @@ type Stream struct {
 	baton string
 	used  time.Time
 
-	// rowid is what last_insert_rowid() gives on it, as far as results have told.
-	rowid int64
+	// rowid is what last_insert_rowid() gives on it, as far as results have told;
+	// rowidUnsure: an INSERT that failed may have set it.
+	rowid       int64
+	rowidUnsure bool
 	// before is what it gave when the last request was sent.
 	before int64
 	// written: something other than reads has run on it, so that changes() and
@@ -148,7 +150,7 @@ func (s *Stream) settle(ctx context.Context) error {
 
 // forget makes the stream one that is yet to be opened.
 func (s *Stream) forget() {
-	s.baton, s.ep, s.rowid, s.written = "", nil, 0, false
+	s.baton, s.ep, s.rowid, s.rowidUnsure, s.written = "", nil, 0, false, false
 }
 
 // attempt makes one round trip. It leaves the stream usable: with the next
@@ -245,12 +247,13 @@ func (s *Stream) learn(p *Plan, o *Outcome) {
 	for i := range o.Results {
 		r, stmt := o.Results[i].Result, &p.Stmts[i]
 		if r == nil {
+			s.rowidUnsure = s.rowidUnsure || stmt.Rowid != exec.RowidNone && (o.Results[i].Err != nil || o.Whole != nil)
 			continue
 		}
 		s.pool.sawIndex(s.level, r.ReplicationIndex)
 		before := s.rowid
 		if r.LastInsertID != 0 {
-			s.rowid = r.LastInsertID
+			s.rowid, s.rowidUnsure = r.LastInsertID, false
 		}
 		if stmt.Rowid == exec.RowidAlways && s.rowid != before {
 			stmt.Note.SetsRowid.Store(true)
