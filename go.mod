@@ -3,6 +3,7 @@ module github.com/turso-opt/turso-opt
 go 1.26.0
 
 require (
+	github.com/DATA-DOG/go-sqlmock v1.5.2
 	github.com/ncruces/go-sqlite3 v0.36.0
 	github.com/tursodatabase/libsql-client-go v0.0.0-20260528064733-9d5d30a29a60
 	go.uber.org/goleak v1.3.0
