@@ -38,15 +38,15 @@ func demoRequests(t *testing.T, output, step string) (base, ours int) {
 func TestDemoOnTheEmbeddedServer(t *testing.T) {
 	o := run(t, nil, "demo", "--rtt", "1ms")
 	o.want(t, exitOK, "embedded server", "round-trip time 1.00 ms", "times less", "counted by a proxy")
-	if !strings.Contains(o.stderr, "turso-opt: 50 inserts\n") {
+	if !strings.Contains(o.stderr, "turso-opt: 25 inserts\n") {
 		t.Errorf("no progress is shown: %q", o.stderr)
 	}
 	// What the server sees does not depend on the machine: two requests for each
 	// statement of the one, one at most of the other.
-	if base, ours := demoRequests(t, o.stdout, "100 reads by key"); base < 195 || ours > 100 || ours < 1 {
+	if base, ours := demoRequests(t, o.stdout, "50 reads by key"); base < 98 || ours > 50 || ours < 1 {
 		t.Errorf("reads took %d and %d requests", base, ours)
 	}
-	if base, ours := demoRequests(t, o.stdout, "10 transactions of 3 updates"); base < 55 || ours > 40 || ours < 10 {
+	if base, ours := demoRequests(t, o.stdout, "5 transactions of 3 updates"); base < 27 || ours > 20 || ours < 5 {
 		t.Errorf("transactions took %d and %d requests", base, ours)
 	}
 }

@@ -39,11 +39,11 @@ type step struct {
 }
 
 var steps = []step{
-	{"100 reads by key", 1, 100, bench.PointSelect},
-	{"400 reads by key, 16 goroutines", 16, 25, bench.PointSelect},
-	{"50 inserts", 1, 50, bench.Insert},
-	{"10 transactions of 3 updates", 1, 10, bench.ThreeUpdates},
-	{"10 lists of 1,000 rows", 1, 10, bench.ScanList},
+	{"50 reads by key", 1, 50, bench.PointSelect},
+	{"240 reads by key, 16 goroutines", 16, 15, bench.PointSelect},
+	{"25 inserts", 1, 25, bench.Insert},
+	{"5 transactions of 3 updates", 1, 5, bench.ThreeUpdates},
+	{"5 lists of 1,000 rows", 1, 5, bench.ScanList},
 }
 
 // sides are the drivers by the names that their users know.
