@@ -16,7 +16,7 @@ import (
 )
 
 // pointSelect is SELECT by primary key and its answer, as sqld gives it.
-func pointSelect(b *testing.B, enc hrana.Encoding) (*hrana.PipelineReq, []byte) {
+func pointSelect(b testing.TB, enc hrana.Encoding) (*hrana.PipelineReq, []byte) {
 	b.Helper()
 	req := &hrana.PipelineReq{Baton: "YmF0b24tMDEyMzQ1Njc4OQ:0123456789abcdef", Requests: []hrana.StreamReq{{Type: hrana.Execute,
 		Stmt: hrana.Stmt{SQL: "SELECT id, name, email FROM users WHERE id = ?", WantRows: true, Args: []exec.Value{{Kind: exec.Integer, Int: 4711}}}}}}
@@ -35,7 +35,7 @@ func pointSelect(b *testing.B, enc hrana.Encoding) (*hrana.PipelineReq, []byte) 
 
 // trivialServer answers every request on loopback with the same bytes, and as
 // little work as can be done.
-func trivialServer(b *testing.B, contentType string, body []byte) *url.URL {
+func trivialServer(b testing.TB, contentType string, body []byte) *url.URL {
 	b.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -85,7 +85,7 @@ func skipRequest(r *bufio.Reader) error {
 	}
 }
 
-func newBenchClient(b *testing.B, u *url.URL) *Client {
+func newBenchClient(b testing.TB, u *url.URL) *Client {
 	c := New(Config{URL: u, UserAgent: "turso-opt-go", Encoding: OnlyProtobuf, Token: func(context.Context) (string, error) { return "a-token-of-some-length", nil }})
 	b.Cleanup(func() { c.Close() })
 	return c
