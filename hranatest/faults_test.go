@@ -126,6 +126,21 @@ func TestStreamsExpireByThemselves(t *testing.T) {
 	k.wants(executes(`select 1`), `"code":"STREAM_EXPIRED"`)
 }
 
+func TestATimerThatComesTooLate(t *testing.T) {
+	s := NewServer(t, Options{})
+	k := newTalk(t, s)
+	k.must(executes(`select 1`))
+	for _, st := range s.streams.byID {
+		s.streams.timeout(st) // it fired before the stream was used
+	}
+	k.must(executes(`select 1`))
+	s.ExpireStreams()
+	for _, st := range s.streams.byID {
+		s.streams.timeout(st)
+	}
+	k.wants(executes(`select 1`), `STREAM_EXPIRED`)
+}
+
 func TestForgetStreams(t *testing.T) {
 	s := NewServer(t, Options{})
 	k := newTalk(t, s)

@@ -243,7 +243,7 @@ func (c *call) sequence(sql string) error {
 func (c *conn) describe(sql string) (*hrana.DescribeInfo, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.db.SetInterrupt(context.Background())
+	c.db.SetInterrupt(c.engine.lifetime)
 	stmt, _, err := c.db.Prepare(sql)
 	if err != nil {
 		return nil, sqliteRefusal(err, sql)

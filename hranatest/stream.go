@@ -15,6 +15,7 @@ type stream struct {
 	sqls      map[int32]string
 	state     streamState
 	timer     *time.Timer // expires the stream, and later forgets that it was
+	due       time.Time   // when the timer is to fire
 }
 
 type streamState uint8
@@ -148,11 +149,7 @@ func (ss *streams) release(s *stream) string {
 		return baton
 	}
 	s.state = available
-	if s.timer == nil {
-		s.timer = time.AfterFunc(ss.idle, func() { ss.timeout(s) })
-	} else {
-		s.timer.Reset(ss.idle)
-	}
+	ss.arm(s, ss.idle)
 	return baton
 }
 
@@ -166,12 +163,23 @@ func (ss *streams) drop(s *stream) {
 	}
 }
 
-// timeout is called when a stream's timer fires.
+// arm has the timer fire after d; ss is locked.
+func (ss *streams) arm(s *stream, d time.Duration) {
+	s.due = time.Now().Add(d)
+	if s.timer == nil {
+		s.timer = time.AfterFunc(d, func() { ss.timeout(s) })
+	} else {
+		s.timer.Reset(d)
+	}
+}
+
+// timeout is called when a stream's timer fires. It may have fired just before
+// the stream was used, and come to the lock only after it was released again.
 func (ss *streams) timeout(s *stream) {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	switch {
-	case ss.byID[s.id] != s:
+	case ss.byID[s.id] != s, time.Now().Before(s.due):
 	case s.state == available:
 		ss.expire(s)
 	case s.state == expired:
@@ -183,7 +191,7 @@ func (ss *streams) timeout(s *stream) {
 func (ss *streams) expire(s *stream) {
 	s.state = expired
 	ss.closeConn(s)
-	s.timer.Reset(expiredMemory)
+	ss.arm(s, expiredMemory)
 }
 
 // expireAll expires every stream that nobody uses and says how many.
