@@ -155,11 +155,16 @@ func (c *Client) Counters() Counters {
 	return n
 }
 
+// insideKey marks the contexts of the client's own goroutines. What they begin
+// while it closes ends something that was begun before: a stream is closed, and
+// who had queued gets an answer.
+type insideKey struct{}
+
 // begin registers something that Close has to wait for.
-func (c *Client) begin() error {
+func (c *Client) begin(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
+	if c.closed && ctx.Value(insideKey{}) != c {
 		return closedError(false)
 	}
 	c.running.Add(1)
@@ -176,12 +181,12 @@ func (c *Client) Refuse() {
 // Go runs f in a goroutine of the client's, with a context that ends when Close
 // stops waiting. It reports false, and does not run f, if the client is closed.
 func (c *Client) Go(f func(ctx context.Context)) bool {
-	if c.begin() != nil {
+	if c.begin(context.Background()) != nil {
 		return false
 	}
 	go func() {
 		defer c.running.Done()
-		f(c.life)
+		f(context.WithValue(c.life, insideKey{}, c))
 	}()
 	return true
 }

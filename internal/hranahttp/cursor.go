@@ -54,7 +54,7 @@ func (c *Client) Cursor(ctx context.Context, ep *Endpoint, level Level, req *hra
 	if ctx.Err() != nil {
 		return nil, contextError(ctx, false)
 	}
-	if err := c.begin(); err != nil {
+	if err := c.begin(ctx); err != nil {
 		return nil, err
 	}
 	enc := level.Encoding()

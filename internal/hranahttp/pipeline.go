@@ -27,7 +27,7 @@ func (c *Client) Pipeline(ctx context.Context, ep *Endpoint, level Level, req *h
 	if ctx.Err() != nil {
 		return nil, contextError(ctx, false)
 	}
-	if err := c.begin(); err != nil {
+	if err := c.begin(ctx); err != nil {
 		return nil, err
 	}
 	defer c.running.Done()
@@ -73,7 +73,7 @@ func (c *Client) PipelineDetached(ctx context.Context, ep *Endpoint, level Level
 	if ctx.Err() != nil {
 		return nil, contextError(ctx, false)
 	}
-	if err := c.begin(); err != nil {
+	if err := c.begin(ctx); err != nil {
 		return nil, err
 	}
 	// Encoded before anybody can leave: a caller whose context ends may reuse the
