@@ -35,7 +35,7 @@ func drain(cur *Cursor) (rows int, err error) {
 
 func TestCursor(t *testing.T) {
 	inModes(t, func(t *testing.T, m mode) {
-		f := &fake{rows: 20_000, baton: "next"}
+		f := &fake{rows: 10_000, baton: "next"}
 		c := m.client(t, f, nil)
 		for _, level := range []Level{V3JSON, V3Protobuf} {
 			cur, err := c.Cursor(context.Background(), c.Home(), level, selectAll())
@@ -45,7 +45,7 @@ func TestCursor(t *testing.T) {
 			if cur.Baton != "next" || cur.Endpoint != c.Home() {
 				t.Errorf("baton %q", cur.Baton)
 			}
-			if n, err := drain(cur); n != 20_000 || err != io.EOF {
+			if n, err := drain(cur); n != 10_000 || err != io.EOF {
 				t.Errorf("%v: %d rows, %v", level, n, err)
 			}
 			if n, err := drain(cur); n != 0 || err != io.EOF {
@@ -252,7 +252,7 @@ func TestCursorsConnectionBreaks(t *testing.T) {
 // A second cursor does not wait for the first, and other requests for neither.
 func TestCursorsSideBySide(t *testing.T) {
 	inModes(t, func(t *testing.T, m mode) {
-		f := &fake{rows: 50_000}
+		f := &fake{rows: 5_000}
 		c := m.client(t, f, nil)
 		var open []*Cursor
 		for range 5 {
@@ -264,7 +264,7 @@ func TestCursorsSideBySide(t *testing.T) {
 			ask(t, c)
 		}
 		for i, cur := range open {
-			if n, err := drain(cur); n != 50_000 || err != io.EOF {
+			if n, err := drain(cur); n != 5_000 || err != io.EOF {
 				t.Errorf("cursor %d: %d rows, %v", i, n, err)
 			}
 		}

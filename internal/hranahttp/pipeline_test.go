@@ -267,7 +267,7 @@ func TestContextEndsDuringTheDial(t *testing.T) {
 func cancelWhen(began <-chan struct{}, cancel context.CancelFunc) {
 	select {
 	case <-began:
-	case <-time.After(100 * time.Millisecond):
+	case <-time.After(10 * time.Millisecond):
 	}
 	cancel()
 }
@@ -332,11 +332,11 @@ func TestLargeAnswer(t *testing.T) {
 		srv := hranatest.NewServer(t, hranatest.Options{})
 		c := m.client(t, before(t, srv), nil)
 		for level := V2JSON; level < levels; level++ {
-			reply, err := c.Pipeline(context.Background(), c.Home(), level, query("SELECT hex(zeroblob(?))", exec.Value{Kind: exec.Integer, Int: 2_000_000}))
+			reply, err := c.Pipeline(context.Background(), c.Home(), level, query("SELECT hex(zeroblob(?))", exec.Value{Kind: exec.Integer, Int: 500_000}))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r := reply.Results[0]; r.Err != nil || r.Stmt.Rows.String(0, 0) != strings.Repeat("0", 4_000_000) {
+			if r := reply.Results[0]; r.Err != nil || r.Stmt.Rows.String(0, 0) != strings.Repeat("0", 1_000_000) {
 				t.Errorf("%v: %+v", level, r.Err)
 			}
 		}

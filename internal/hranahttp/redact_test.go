@@ -47,17 +47,19 @@ func checkSecrets(t *testing.T, where, text string) {
 func TestSecretsAreInNoError(t *testing.T) {
 	echo := func(r *http.Request) string { return fmt.Sprint(r.Header, " for ", r.Host) }
 	for name, answer := range map[string]func(w http.ResponseWriter, r *http.Request){
-		"401":  func(w http.ResponseWriter, r *http.Request) { http.Error(w, echo(r), 401) },
-		"500":  func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, `{"error":%q}`, echo(r)) },
-		"json": func(w http.ResponseWriter, r *http.Request) { http.Error(w, fmt.Sprintf(`{"error":%q}`, echo(r)), 500) },
+		"401": func(w http.ResponseWriter, r *http.Request) { http.Error(w, echo(r), http.StatusUnauthorized) },
+		"500": func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, `{"error":%q}`, echo(r)) },
+		"json": func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, fmt.Sprintf(`{"error":%q}`, echo(r)), http.StatusInternalServerError)
+		},
 		"page": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "text/html")
-			w.WriteHeader(500)
+			w.WriteHeader(http.StatusInternalServerError)
 			fmt.Fprintf(w, "<title>%s</title>", echo(r))
 		},
 		"redirect": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Location", "http://"+url.UserPassword("user", thePassword).String()+"@"+theToken+"/"+theKey)
-			w.WriteHeader(302)
+			w.WriteHeader(http.StatusFound)
 		},
 		"content type": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "x/"+theToken)

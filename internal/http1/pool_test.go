@@ -292,6 +292,7 @@ func TestDialIsInherited(t *testing.T) {
 					t.Errorf("%d dials, want %d", n, c.dials)
 				}
 				time.Sleep(time.Second)
+				synctest.Wait()
 				if len(to.dials) != 0 || len(to.waiting) != 0 {
 					t.Errorf("%d dials and %d waiters are left", len(to.dials), len(to.waiting))
 				}
