@@ -56,7 +56,16 @@ func identify(sql string, keep bool) *Text {
 }
 
 // trimTail cuts white space and semicolons off the end.
-func trimTail(sql string) string { return strings.TrimRight(sql, " \t\n\f\r;") }
+func trimTail(sql string) string {
+	for i := len(sql); i > 0; i-- {
+		switch sql[i-1] {
+		case ' ', '\t', '\n', '\f', '\r', ';':
+		default:
+			return sql[:i]
+		}
+	}
+	return ""
+}
 
 // cutComment is sql, which has no white space at its end, without what looks
 // like a comment there.

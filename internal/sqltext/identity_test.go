@@ -3,6 +3,7 @@ package sqltext
 import (
 	"strings"
 	"testing"
+	"unsafe"
 )
 
 func TestIdentitiesOfTexts(t *testing.T) {
@@ -74,12 +75,19 @@ func TestOneTextUnderManyComments(t *testing.T) {
 	}
 }
 
-// The text that a remembered one is cut from may be large.
+// What a text is cut from, or part of, may be large.
 func TestARememberedTextIsACopy(t *testing.T) {
-	sql := []byte("SELECT ':a', :b /* c */")
-	cache := NewCache(4)
-	text := cache.Get(string(sql))
-	if text.SQL != "SELECT ':a', :b" || text.Stmts[0].SQL != text.SQL || text.Params[0].Name != ":b" {
-		t.Errorf("%+v", text)
+	for _, sql := range []string{"SELECT ':a', :b", "SELECT ':a', :b;", "SELECT ':a', :b /* c */", "SELECT 1 -- c\n"} {
+		text := NewCache(4).Get(sql)
+		if unsafe.StringData(text.SQL) == unsafe.StringData(sql) {
+			t.Errorf("%q is remembered itself", sql)
+		}
+		if start := offset(text.SQL, text.Stmts[0].SQL); start != 0 {
+			t.Errorf("%q: the statement is no part of its text", sql)
+		}
+	}
+	large := "SELECT '" + strings.Repeat("x", 2*cacheMaxText) + "'"
+	if text := NewCache(4).Get(large); unsafe.StringData(text.SQL) != unsafe.StringData(large) {
+		t.Error("a text that is not remembered is copied")
 	}
 }
