@@ -148,8 +148,8 @@ func TestLatencyTicks(t *testing.T) {
 
 func TestFailuresThatAreKnown(t *testing.T) {
 	r := &runner{Scenario: &Scenario{MayFail: map[string]string{"base": "too large for it"}}, failed: map[string]string{}}
-	bad := errors.New("bad")
-	if err := r.failure(t.Context(), Base, bad); err != nil || r.failed["base"] != "too large for it: bad" {
+	bad := errors.New("bad:\nvery bad")
+	if err := r.failure(t.Context(), Base, bad); err != nil || r.failed["base"] != "too large for it: bad: very bad" {
 		t.Errorf("%v, %v", err, r.failed)
 	}
 	if err := r.failure(t.Context(), Ours, bad); !errors.Is(err, bad) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/turso-opt/turso-opt/cmd/turso-opt/internal/target"
@@ -239,7 +240,7 @@ func (r *runner) failure(ctx context.Context, side Side, err error) error {
 	if !known || ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", side.Name, err)
 	}
-	r.failed[side.Name] = reason + ": " + err.Error()
+	r.failed[side.Name] = reason + ": " + strings.Join(strings.Fields(err.Error()), " ")
 	return nil
 }
 
