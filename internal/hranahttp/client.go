@@ -95,10 +95,8 @@ type Client struct {
 	mu      sync.Mutex // orders running.Add against Close
 	closed  bool
 	running sync.WaitGroup
-	// Nobody waits for what is beside: Close does not either, it ends it.
-	beside    sync.WaitGroup
-	idle      context.Context // ends when Close begins
-	endBeside context.CancelFunc
+	// beside is what nobody waits for: Close does not either, it ends it.
+	beside sync.WaitGroup
 }
 
 // Counters is a snapshot of what a Client has done.
@@ -133,7 +131,6 @@ func newClient(cfg Config, proxy func(*http.Request) (*url.URL, error)) *Client 
 		c.cfg.TLS.ClientSessionCache = tls.NewLRUClientSessionCache(sessions)
 	}
 	c.life, c.end = context.WithCancel(context.Background())
-	c.idle, c.endBeside = context.WithCancel(c.life)
 	c.pool = http1.NewPool(c.life, c.dialHTTP1)
 	c.transport = c.newTransport()
 	c.home = c.newEndpoint(cfg.URL, cfg.Host)
@@ -196,7 +193,6 @@ func (c *Client) Go(f func(ctx context.Context)) bool {
 // returns, but for net/http's, which end with the connections they serve.
 func (c *Client) Close() error {
 	c.Refuse()
-	c.endBeside()
 	done := make(chan struct{})
 	go func() {
 		c.running.Wait()

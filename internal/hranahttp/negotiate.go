@@ -91,7 +91,7 @@ func (c *Client) startProbe() chan struct{} {
 }
 
 func (c *Client) probe() (level Level, known bool) {
-	ctx, cancel := context.WithTimeout(c.idle, c.probeTimeout())
+	ctx, cancel := context.WithTimeout(c.life, c.probeTimeout())
 	defer cancel()
 	if c.cfg.Encoding != OnlyJSON {
 		if offered, known := c.offers(ctx, V3Protobuf); offered || !known {

@@ -125,6 +125,19 @@ func TestSecretsOfAURLThatCannotBeReached(t *testing.T) {
 	}
 }
 
+// net/http quotes what it cannot read.
+func TestSecretsThatNetHTTPQuotes(t *testing.T) {
+	via := &url.URL{Scheme: "http", Host: rawServer(t, saying("HTTP/1.1 "+theToken+"\r\n\r\n"))}
+	c := newProxiedClient(t, "http://db.test", func(*http.Request) (*url.URL, error) { return via, nil }, func(cfg *Config) {
+		cfg.Token = func(context.Context) (string, error) { return theToken, nil }
+	})
+	e := fails(t, c)
+	checkSecrets(t, "error", everything(e))
+	if !strings.Contains(e.Error(), "[redacted]") {
+		t.Errorf("reads %q, so the test tests nothing", e)
+	}
+}
+
 func TestRedactLeavesOrdinaryTextAlone(t *testing.T) {
 	c := newTestClient(t, "http://a:b@db.test", func(cfg *Config) {
 		cfg.EncryptionKey = "ok"
@@ -148,7 +161,10 @@ func TestEnvironmentProxy(t *testing.T) {
 		if os.Getenv("HRANAHTTP_TEST_DIAL") == "" {
 			c = New(Config{URL: u, Host: os.Getenv("HRANAHTTP_TEST_HOST")})
 		} else {
-			c = New(Config{URL: u, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			c = New(Config{URL: u, Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				if addr != u.Host+":80" {
+					t.Errorf("dial %s", addr)
+				}
 				return (&net.Dialer{}).DialContext(ctx, network, os.Getenv("HRANAHTTP_TEST_DIAL"))
 			}})
 		}
