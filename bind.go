@@ -4,7 +4,6 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"math"
-	"strconv"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
 	"github.com/turso-opt/turso-opt/internal/sqltext"
@@ -89,11 +88,7 @@ func nameArgs(s *sqltext.Stmt, stmt *exec.Stmt) {
 			stmt.Names[i] = s.Params[i].Name
 		}
 	default:
-		for i := range s.Params {
-			if name := s.Params[i].Name; name != "" && name[0] != '?' {
-				stmt.SQL = sqltext.Parse(stmt.SQL).Stmts[0].InlineParam(i+1, "?"+strconv.Itoa(i+1))
-			}
-		}
+		stmt.SQL = s.NumberParams()
 	}
 }
 

@@ -60,6 +60,15 @@ func checkEdits(t *testing.T, s *Stmt) {
 			t.Errorf("%q becomes %q, another statement", s.SQL, sub)
 		}
 	}
+	numbered := Parse(s.NumberParams())
+	if len(numbered.Stmts) != 1 || numbered.Kind() != s.Kind && s.Kind != Unknown || len(numbered.Params) != len(s.Params) {
+		t.Fatalf("%q with numbers: %q", s.SQL, numbered.SQL)
+	}
+	for i, p := range s.Params {
+		if numbered.Params[i].Used != p.Used {
+			t.Errorf("%q with numbers, %q: %d is used: %v", s.SQL, numbered.SQL, i+1, !p.Used)
+		}
+	}
 	for i := range min(len(s.Params), 3) {
 		inlined := Parse(s.InlineParam(i+1, "0"))
 		// Where a name should be, a parameter is an error, and so is a literal.

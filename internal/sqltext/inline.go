@@ -41,3 +41,25 @@ func (s *Stmt) InlineParam(index int, literal string) string {
 	b.WriteString(s.SQL[written:])
 	return b.String()
 }
+
+// NumberParams is the statement with every parameter written as ?N, so that none
+// has a name. A result column without an alias has another name then, if there
+// is a parameter in its text.
+func (s *Stmt) NumberParams() string {
+	var b strings.Builder
+	b.Grow(len(s.SQL) + 4*len(s.vars))
+	written := 0
+	for _, v := range s.vars {
+		if v.index == 0 {
+			continue
+		}
+		b.WriteString(s.SQL[written:v.start])
+		b.WriteString("?" + strconv.Itoa(v.index))
+		if traits[at(s.SQL, v.end)]&isDigit != 0 {
+			b.WriteByte(' ')
+		}
+		written = v.end
+	}
+	b.WriteString(s.SQL[written:])
+	return b.String()
+}

@@ -57,3 +57,25 @@ func TestInlineParamOfManyNames(t *testing.T) {
 		}
 	}
 }
+
+func TestNumberParams(t *testing.T) {
+	for _, c := range []struct{ sql, want string }{
+		{"SELECT 1", "SELECT 1"},
+		{"SELECT ?, :a, ?, :a, ?2, ?07 -- :b", "SELECT ?1, ?2, ?3, ?2, ?2, ?7"},
+		{"SELECT $a::b(c), ':a' AND@d", "SELECT ?1, ':a' AND?2"},
+		{"SELECT ?0, $a(b)1", "SELECT ?0, ?1 1"},
+		{"SELECT ?3, #a", "SELECT ?3, ?4"},
+	} {
+		s := &Parse(c.sql).Stmts[0]
+		got := s.NumberParams()
+		if got != c.want {
+			t.Errorf("%q is %q, want %q", c.sql, got, c.want)
+		}
+		again := Parse(got).Stmts[0].Params
+		for i, p := range s.Params {
+			if again[i].Used != p.Used {
+				t.Errorf("%q, %q: parameter %d is used: %v", c.sql, got, i+1, again[i].Used)
+			}
+		}
+	}
+}
