@@ -18,8 +18,8 @@ func TestRoundTripAllocations(t *testing.T) {
 			if _, err := c.Pipeline(context.Background(), c.Home(), level, req); err != nil {
 				t.Fatal(err)
 			}
-		}); n > 12 {
-			t.Errorf("%v: %v allocations, want at most 12", level, n)
+		}); n > 10 {
+			t.Errorf("%v: %v allocations, want at most 10", level, n)
 		}
 	}
 }

@@ -139,6 +139,26 @@ func TestCallerLeavesBeforeTheWriteIsSent(t *testing.T) {
 	}
 }
 
+// What is left behind then ends at once, and holds up nobody.
+func TestNothingGoesOnForACallerWhoLeftInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTestClient(t, "http://db.test", func(cfg *Config) {
+			cfg.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := c.PipelineDetached(ctx, c.Home(), V2JSON, query("INSERT"), func(*Reply, error) { t.Error("late") })
+		if e, ok := err.(*exec.Error); !ok || e.Proof != exec.NotExecuted {
+			t.Errorf("%+v", err)
+		}
+		begin := time.Now()
+		c.Close()
+		if d := time.Since(begin); d != 0 {
+			t.Errorf("Close took %v", d)
+		}
+	})
+}
+
 // The caller may reuse the memory of its arguments as soon as it has returned,
 // even while they are being sent.
 func TestArgumentsAreTheCallersAgain(t *testing.T) {

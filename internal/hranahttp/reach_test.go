@@ -42,6 +42,9 @@ func saying(answer string) func(net.Conn) {
 	return func(conn net.Conn) {
 		conn.Read(make([]byte, 4096))
 		io.WriteString(conn, answer)
+		// A close with data unread would be a reset.
+		conn.(*net.TCPConn).CloseWrite()
+		io.Copy(io.Discard, conn)
 	}
 }
 

@@ -23,6 +23,7 @@ const (
 	theToken    = "eyJhbGciOi.t0ken"
 	theKey      = "k3y-k3y-k3y"
 	thePassword = "pa ss/w0rd"
+	proxyPasswd = "pr0xy-w0rd"
 )
 
 // everything is all text that an error leads to.
@@ -36,7 +37,7 @@ func everything(err error) string {
 
 func checkSecrets(t *testing.T, where, text string) {
 	t.Helper()
-	for _, s := range []string{theToken, theKey, thePassword, "pa%20ss", "pa+ss", "dXNlcjpwYSBzcy93MHJk"} {
+	for _, s := range []string{theToken, theKey, thePassword, "pa%20ss", "pa+ss", "dXNlcjpwYSBzcy93MHJk", proxyPasswd} {
 		if strings.Contains(text, s) {
 			t.Errorf("%s holds %q: %s", where, s, text)
 		}
@@ -105,7 +106,7 @@ func TestSecretsOfAURLThatCannotBeReached(t *testing.T) {
 	}
 	addr := l.Addr().String()
 	l.Close()
-	via := &url.URL{Scheme: "http", Host: addr, User: url.UserPassword("user", thePassword)}
+	via := &url.URL{Scheme: "http", Host: addr, User: url.UserPassword("user", proxyPasswd)}
 	for name, proxy := range map[string]func(*http.Request) (*url.URL, error){
 		"direct":      noProxy,
 		"proxy":       func(*http.Request) (*url.URL, error) { return via, nil },

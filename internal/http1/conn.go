@@ -51,14 +51,14 @@ func (c *conn) usable() bool {
 		switch s := c.sock.look(); {
 		case s == quiet:
 			return true
-		case s == dead, s == arrived && !c.to.TLS:
-			// Nothing may arrive that nobody has asked for.
+		case s == dead:
 			return false
 		case s == unseen:
 			return time.Since(c.idle) < trust || c.ask(time.Now().Add(blink))
 		}
-		// Over TLS it may be a session ticket, which is read on the way to data
-		// that are not there, or the notice that the server closes.
+		// Nothing may arrive that nobody has asked for, but over TLS it may be a
+		// session ticket, which is read on the way to data that are not there, or
+		// the notice that the server closes.
 		if !c.ask(past) {
 			return false
 		}

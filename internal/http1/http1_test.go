@@ -419,6 +419,7 @@ func tlsPool(t *testing.T, srv *httptest.Server) (*testPool, *Target) {
 	t.Helper()
 	roots := x509.NewCertPool()
 	roots.AddCert(srv.Certificate())
+	sessions := tls.NewLRUClientSessionCache(1) // without one no tickets are sent
 	life, end := context.WithCancel(context.Background())
 	p := &testPool{end: end}
 	p.Pool = NewPool(life, func(ctx context.Context, to *Target) (net.Conn, *Socket, error) {
@@ -427,7 +428,7 @@ func tlsPool(t *testing.T, srv *httptest.Server) (*testPool, *Target) {
 			return nil, nil, err
 		}
 		sock := p.sockets.Track(conn)
-		tc := tls.Client(sock, &tls.Config{RootCAs: roots, ServerName: "example.com"})
+		tc := tls.Client(sock, &tls.Config{RootCAs: roots, ServerName: "example.com", ClientSessionCache: sessions})
 		return tc, sock, tc.HandshakeContext(ctx)
 	})
 	t.Cleanup(p.close)
@@ -453,8 +454,30 @@ func TestTLSConnectionIsReusedUntilItIsClosed(t *testing.T) {
 		t.Errorf("%d connections for 5 requests", p.dials())
 	}
 	srv.CloseClientConnections()
+	awaitArrival(t, p, to)
 	do(t, p, to, post("b"))
 	if p.dials() != 2 {
 		t.Errorf("%d connections after the server closed the first, want 2", p.dials())
+	}
+}
+
+// A connection that somebody else has dialled lies idle while its session tickets
+// arrive.
+func TestTLSTicketsOnAnIdleConnection(t *testing.T) {
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok") }))
+	// Go sends the tickets behind its own part of the handshake, unless it asks
+	// for a certificate: then after the client's part, as OpenSSL does.
+	srv.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+	srv.StartTLS()
+	defer srv.Close()
+	p, to := tlsPool(t, srv)
+	conn, sock, err := p.dial(t.Context(), to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Add(to, conn, sock)
+	awaitArrival(t, p, to)
+	if _, body := do(t, p, to, post("a")); body != "ok" || p.dials() != 1 {
+		t.Errorf("%q over %d connections", body, p.dials())
 	}
 }

@@ -137,7 +137,7 @@ func TestConnectionThatCannotBeLookedAt(t *testing.T) {
 			client, server := net.Pipe()
 			servers = append(servers, server)
 			wg.Go(func() { answering(fine)(server, bufio.NewReader(server)) })
-			return client, nil
+			return &patientConn{client}, nil
 		})
 		to := &Target{Addr: "db:1"}
 		do(t, p, to, post("a"))
@@ -155,6 +155,15 @@ func TestConnectionThatCannotBeLookedAt(t *testing.T) {
 		p.close()
 		wg.Wait()
 	})
+}
+
+// A patientConn takes what is written to it, as a socket's buffer does, whether
+// or not the other side is still there.
+type patientConn struct{ net.Conn }
+
+func (c *patientConn) Write(p []byte) (int, error) {
+	c.Conn.Write(p)
+	return len(p), nil
 }
 
 func TestNoMoreIdleThanAllowed(t *testing.T) {
