@@ -86,6 +86,9 @@ type Note struct {
 	// SetsRowid: an execution on a stream of its own has reported a rowid, so
 	// the table has rowids.
 	SetsRowid atomic.Bool
+	// KeepsRowid: the last execution that may have left last_insert_rowid() as it
+	// was has done so.
+	KeepsRowid atomic.Bool
 	// Succeeded: an execution has, and the server has not refused to read it since.
 	Succeeded atomic.Bool
 	// ServerTime is how long the server works on it, in nanoseconds, without what

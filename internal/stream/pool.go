@@ -118,7 +118,11 @@ func (s *Stream) fit() need {
 
 // take returns a kept stream, or one that is yet to be opened. keep tells
 // whether it may be put back.
-func (p *Pool) take(n need) (s *Stream, keep bool) {
+func (p *Pool) take(n need) (s *Stream, keep bool) { return p.takeFor(n, true) }
+
+// takeFor is take for a statement that may not leave the stream good for its
+// like: then one that has to be opened is put back only if there is no other.
+func (p *Pool) takeFor(n need, leavesGood bool) (s *Stream, keep bool) {
 	deadline := p.now().Add(-p.idle)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -138,8 +142,6 @@ func (p *Pool) take(n need) (s *Stream, keep bool) {
 		p.free = append(p.free[:i], p.free[i+1:]...)
 		return s, true
 	}
-	// Statements that need a stream of their own must not fill the pool while
-	// others find one there.
 	if p.kept >= maxKept && len(p.free) > 0 && n == unwritten {
 		// What is kept is of no use to those who come.
 		old := p.free[0]
@@ -147,7 +149,7 @@ func (p *Pool) take(n need) (s *Stream, keep bool) {
 		p.kept--
 		p.closeLater(old.baton, old.ep, old.level, false)
 	}
-	keep = p.kept < maxKept && (n != noRowid || len(p.free) == 0)
+	keep = p.kept < maxKept && (leavesGood || len(p.free) == 0)
 	if keep {
 		p.kept++
 	}
@@ -232,7 +234,7 @@ func (p *Pool) keep(s *Stream) bool {
 // Do runs one autocommit request: one HTTP request, whatever happens to kept
 // streams in between.
 func (p *Pool) Do(ctx context.Context, req *exec.Request) (*exec.Response, error) {
-	s, kept := p.take(demand(req))
+	s, kept := p.takeFor(demand(req))
 	o, err := p.do(ctx, s, req, !kept)
 	if err != nil {
 		p.back(s, kept)
@@ -281,23 +283,25 @@ func (p *Pool) do(ctx context.Context, s *Stream, req *exec.Request, end bool) (
 	return o, nil
 }
 
-// demand decides which stream a request may use. A statement that may leave
-// last_insert_rowid() as it was would report the rowid of whoever used the stream
-// before, so it has one where that is 0.
+// demand decides which stream a request may use, and whether another like it
+// may use the stream afterwards. A statement that may leave last_insert_rowid() as
+// it was would report the rowid of whoever used the stream before, so it has one
+// where that is 0.
 //
 // A read may ask for it too, in a view where nobody sees it, so reads have
 // streams that only reads have used.
-func demand(req *exec.Request) need {
+func demand(req *exec.Request) (n need, leavesGood bool) {
 	if req.Class == exec.Read {
-		return unwritten
+		return unwritten, true
 	}
+	n, leavesGood = anyStream, true
 	for i := range req.Stmts {
 		switch s := &req.Stmts[i]; {
 		case s.Rowid == exec.RowidMaybe, s.Rowid == exec.RowidAlways && !s.Note.SetsRowid.Load():
-			return noRowid
+			n, leavesGood = noRowid, leavesGood && s.Note.KeepsRowid.Load()
 		}
 	}
-	return anyStream
+	return n, leavesGood
 }
 
 // ownRowid makes a result's rowid what the statement would have reported on a

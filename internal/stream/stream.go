@@ -255,8 +255,11 @@ func (s *Stream) learn(p *Plan, o *Outcome) {
 		if r.LastInsertID != 0 {
 			s.rowid, s.rowidUnsure = r.LastInsertID, false
 		}
-		if stmt.Rowid == exec.RowidAlways && s.rowid != before {
+		switch {
+		case stmt.Rowid == exec.RowidAlways && s.rowid != before:
 			stmt.Note.SetsRowid.Store(true)
+		case stmt.Rowid != exec.RowidNone && before == 0:
+			stmt.Note.KeepsRowid.Store(s.rowid == 0)
 		}
 	}
 }
