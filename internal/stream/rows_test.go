@@ -1,0 +1,182 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/turso-opt/turso-opt/hranatest"
+	"github.com/turso-opt/turso-opt/internal/exec"
+)
+
+// numbers gives n rows, each of them 1 KB.
+func numbers(n int) string {
+	return fmt.Sprintf("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) SELECT i, printf('%%.*c', 1000, 'x') FROM n", n)
+}
+
+func newLargeRig(t testing.TB) *rig { return newRig(t, hranatest.Options{MaxResponse: 10_000}) }
+
+// drain reads a cursor to its end and gives the last number.
+func drain(t testing.TB, c exec.Cursor) (last int64) {
+	t.Helper()
+	var table exec.Table
+	for {
+		switch err := c.Next(&table); {
+		case err == io.EOF:
+			return last
+		case err != nil:
+			t.Fatal(err)
+		case table.Len() == 0:
+			t.Fatal("an empty table")
+		}
+		for row := range table.Len() {
+			if n := table.Int(row, 0); n != last+1 {
+				t.Fatalf("%d follows %d", n, last)
+			}
+			last++
+		}
+		if table.Used() > 2*chunk {
+			t.Fatalf("%d bytes at once", table.Used())
+		}
+	}
+}
+
+// What is too large for one response comes through a cursor, from then on at
+// once.
+func TestRows(t *testing.T) {
+	r := newLargeRig(t)
+	note := new(exec.Note)
+	for i := range 3 {
+		before := r.posts()
+		res, err := r.do(exec.Read, exec.Stmt{SQL: numbers(1000), Note: note})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := drain(t, res.Cursor); n != 1000 || len(res.Cols) != 2 || res.Cols[0].Name != "i" {
+			t.Errorf("%d rows, columns %v", n, res.Cols)
+		}
+		if want := []int64{2, 1, 1}[i]; r.posts()-before != want {
+			t.Errorf("time %d: %d requests", i, r.posts()-before)
+		}
+		if !note.Large.Load() {
+			t.Error("that it is large is not remembered")
+		}
+		if err := res.Cursor.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(r.free) == 0 || r.kept != len(r.free) {
+		t.Errorf("%d streams are free, %d kept", len(r.free), r.kept)
+	}
+}
+
+// A cursor that is closed early gives its stream up, and Close may be repeated.
+func TestRowsClose(t *testing.T) {
+	r := newLargeRig(t)
+	for range 5 {
+		res, err := r.do(exec.Read, exec.Stmt{SQL: numbers(100_000)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var table exec.Table
+		if err := res.Cursor.Next(&table); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := res.Cursor.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := res.Cursor.Next(&table); err != io.EOF {
+			t.Errorf("after Close: %v", err)
+		}
+	}
+	if r.kept != len(r.free) {
+		t.Errorf("%d streams are free, %d kept", len(r.free), r.kept)
+	}
+	await(t, "the streams to be closed", func() bool { return r.server.Stats().Streams <= len(r.free) })
+}
+
+// A stream that is needed while a cursor is open reads the rest into memory.
+func TestRowsBuffered(t *testing.T) {
+	r := newLargeRig(t)
+	s := begun(t, r)
+	o, err := s.Large(context.Background(), &exec.Stmt{SQL: numbers(2000), Note: new(exec.Note), WantRows: true}, "", true)
+	if err != nil || o.State != InTransaction {
+		t.Fatalf("%+v, %v", o, err)
+	}
+	c := o.Results[0].Result.Cursor
+	if o := run(t, s, exec.Write, Plan{Guard: true}, "INSERT INTO t (b) VALUES (2)"); o.Refused || o.Results[0].Err != nil {
+		t.Errorf("%+v", o)
+	}
+	if n := drain(t, c); n != 2000 {
+		t.Errorf("%d rows", n)
+	}
+	_ = c.Close()
+	s.End()
+}
+
+// Who needs the stream waits no longer than its own context, and the rows are
+// there all the same. To close them ends the waiting, too.
+func TestRowsBufferedLate(t *testing.T) {
+	r := newLargeRig(t)
+	s := begun(t, r)
+	reading := make(chan struct{})
+	cursor := func() *Rows { return &Rows{cancel: func() {}, done: func(bool) {}, reading: reading} }
+	s.cursor = cursor()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	_, err := s.Run(ctx, exec.Write, &Plan{Guard: true, Stmts: stmts("SELECT 1")})
+	var e *exec.Error
+	if !errors.As(err, &e) || !errors.Is(err, context.DeadlineExceeded) || e.Proof != exec.NotExecuted || e.StreamLost {
+		t.Errorf("%v", err)
+	}
+	if s.cursor.whole() {
+		t.Error("it is whole before it is read")
+	}
+	close(reading)
+	s.cursor.ended = true
+	if o := run(t, s, exec.Write, Plan{Guard: true}, "SELECT 1"); o.Refused {
+		t.Error("the transaction is gone")
+	}
+	s.End()
+}
+
+// What a failing first statement leaves of its transaction is asked for.
+func TestRowsFail(t *testing.T) {
+	r := newLargeRig(t)
+	for _, text := range []string{"SELECT * FROM missing", "SELECT missing()"} {
+		s := r.Session()
+		o, err := s.Large(context.Background(), &exec.Stmt{SQL: text, Note: new(exec.Note)}, "BEGIN", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o.Results[0].Err == nil || o.State != InTransaction || o.Begin.Result == nil {
+			t.Errorf("%s: %+v", text, o)
+		}
+		s.Pin()
+		s.End()
+	}
+	s := begun(t, r)
+	r.server.TakeTransaction()
+	for i := range 2 {
+		o, err := s.Large(context.Background(), &exec.Stmt{SQL: "SELECT 1", Note: new(exec.Note)}, "", true)
+		if err != nil || o.Refused != (i > 0) || !o.Refused && !TxTimeout(o.Results[0].Err) {
+			t.Errorf("taken away, %d: %+v, %v", i, o, err)
+		}
+	}
+	s.End()
+}
+
+// A server without cursors is told apart.
+func TestRowsWithoutCursor(t *testing.T) {
+	r := newRig(t, hranatest.Options{Profile: hranatest.V2, MaxResponse: 10_000})
+	_, err := r.do(exec.Read, exec.Stmt{SQL: numbers(100)})
+	var e *exec.Error
+	if !errors.As(err, &e) || e.Code != codeTooLarge || e.Proof != exec.Failed {
+		t.Errorf("%v", err)
+	}
+}
