@@ -77,14 +77,13 @@ func (c *conn) runBatch(ctx context.Context, cl *call, independent bool) ([]exec
 // entry for each item.
 func (s *session) runBatch(ctx context.Context, c *call, independent bool) ([]exec.StmtResult, *exec.Error) {
 	if c.class() == exec.Write && writes(c.text) {
-		leave, err := s.enterGate(ctx)
-		if err != nil {
+		if err := s.enterGate(ctx); err != nil {
 			return nil, err
 		}
-		defer leave()
+		defer s.leaveUnlessOpen()
 	}
 	p := s.batchPlan(c, independent)
-	o, err := s.stream().Run(ctx, c.class(), p)
+	o, err := s.send(ctx, c.class(), p)
 	if err != nil {
 		return nil, s.failed(ctx, c, err.(*exec.Error))
 	}
@@ -172,8 +171,7 @@ func (s *session) observeBatch(c *call, o *stream.Outcome) *exec.Error {
 	}
 	if o.State == stream.InTransaction {
 		// Its end has failed; the end of the stream ends it.
-		s.own.End()
-		s.own = nil
+		s.endStream()
 		return nil
 	}
 	s.keepSettings(c, o)
@@ -240,8 +238,7 @@ func (s *session) batchEach(ctx context.Context, c *call) ([]exec.StmtResult, *e
 // abandonTx gives up a transaction of a batch's own whose state is not known.
 func (s *session) abandonTx() {
 	if s.inTx() && s.own != nil {
-		s.own.End()
-		s.own = nil
+		s.endStream()
 		s.endTx()
 	}
 }

@@ -33,7 +33,7 @@ type conn struct {
 }
 
 func newConn(c *Connector) *conn {
-	return &conn{connector: c, since: c.uses.begin(c), session: session{pool: c.pool, gate: c.lanes.Gate()}}
+	return &conn{connector: c, since: c.uses.begin(c), session: session{pool: c.pool, lanes: c.lanes}}
 }
 
 func (c *conn) Prepare(query string) (driver.Stmt, error) {

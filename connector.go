@@ -123,7 +123,7 @@ func newConnector(cfg *Config) (*Connector, error) {
 	}
 	c.client = hranahttp.New(hc)
 	c.pool = stream.NewPool(c.client, nil)
-	c.lanes = lane.New(lane.Config{Pool: c.pool, Coalesce: cfg.coalesce(), GroupCommit: cfg.GroupCommit, Lanes: cfg.Lanes})
+	c.lanes = lane.New(lane.Config{Streams: c.pool, Coalesce: cfg.coalesce(), GroupCommit: cfg.GroupCommit, Lanes: cfg.Lanes})
 	c.exec = c.lanes
 	c.layers = []string{lanesName(cfg), "streams", "http"}
 	c.stmts = sqltext.NewCache(cfg.stmtCache())
@@ -201,7 +201,9 @@ func (c *Connector) Close() error {
 		return nil
 	}
 	c.pool.Close()
-	return c.client.Close()
+	err := c.client.Close()
+	c.lanes.Close()
+	return err
 }
 
 // bounded is the context of calls that have none.

@@ -282,7 +282,7 @@ func (c *conn) endOneByOne(ctx context.Context, p *pipe, cl *call, late []*lateR
 // COMMIT failed with.
 func (s *session) commitPipe(ctx context.Context, c *call) (results []exec.StmtResult, end, err *exec.Error) {
 	if writes(c.text) {
-		if _, err := s.enterGate(ctx); err != nil {
+		if err := s.enterGate(ctx); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -290,7 +290,7 @@ func (s *session) commitPipe(ctx context.Context, c *call) (results []exec.StmtR
 	if s.tx == txPending {
 		p.Begin = s.begin
 	}
-	o, rerr := s.stream().Run(ctx, exec.Write, p)
+	o, rerr := s.send(ctx, exec.Write, p)
 	if rerr != nil {
 		e := rerr.(*exec.Error)
 		unknown := e.Proof == exec.OutcomeUnknown
@@ -323,8 +323,8 @@ func (s *session) commitPipe(ctx context.Context, c *call) (results []exec.StmtR
 		return o.Results, end, err
 	}
 	// Still open, or nobody knows: it ends with its stream.
-	s.own.End()
-	s.own, s.settings = nil, false
+	s.endStream()
+	s.settings = false
 	s.endTx()
 	return o.Results, end, err
 }

@@ -43,10 +43,11 @@ type session struct {
 	begin    string      // how a pending transaction will begin
 	cause    *exec.Error // of its end; nil if its own text has ended it
 	pipe     *pipe       // what a pipelined transaction has not sent; nil otherwise
-	// gate is where writers ask to enter the server; inGate: the transaction has
-	// been let in, and leaves with its end.
-	gate   *lane.Gate
-	inGate bool
+	// lanes is whose gate writers ask to enter, pass the right to be in, and
+	// entering says that it has just been given; see writegate.go.
+	lanes    *lane.Lanes
+	pass     *lane.Pass
+	entering bool
 
 	// What last_insert_rowid() and changes() give, wherever the statements that
 	// set them have run.
@@ -60,11 +61,11 @@ func (s *session) reset() {
 		if s.tx == txNone && !s.settings && s.gone == nil {
 			s.pool.Release(s.own)
 		} else {
-			s.own.End()
+			s.endStream()
 		}
 	}
 	s.leaveGate()
-	*s = session{pool: s.pool, gate: s.gate}
+	*s = session{pool: s.pool, lanes: s.lanes}
 }
 
 // stream is the session's own.
@@ -145,47 +146,10 @@ func (s *session) loseStream(e *exec.Error) bool {
 
 // abandon gives up the stream, of which nobody knows what is open on it.
 func (s *session) abandon(cause *exec.Error) {
-	s.own.End()
-	s.own = nil
+	s.endStream()
 	if s.settings && s.gone == nil {
 		s.gone = cause
 	}
-}
-
-// enterGate asks to write. In a transaction the right lasts until its end, since
-// nobody else can write before; leave ends it otherwise.
-func (s *session) enterGate(ctx context.Context) (leave func(), err *exec.Error) {
-	if s.inGate {
-		return func() {}, nil
-	}
-	if err := s.gate.Enter(ctx); err != nil {
-		return nil, &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Err: err}
-	}
-	s.inGate = true
-	return func() {
-		if !s.inTx() {
-			s.leaveGate()
-		}
-	}, nil
-}
-
-func (s *session) leaveGate() {
-	if s.inGate {
-		s.inGate = false
-		s.gate.Leave()
-	}
-}
-
-// run runs a call on the session's own stream.
-func (s *session) run(ctx context.Context, c *call) ([]exec.StmtResult, *exec.Error) {
-	if c.class() == exec.Write && writes(c.text) {
-		leave, err := s.enterGate(ctx)
-		if err != nil {
-			return nil, err
-		}
-		defer leave()
-	}
-	return s.runNow(ctx, c)
 }
 
 // runNow is run for who may.
@@ -195,14 +159,13 @@ func (s *session) runNow(ctx context.Context, c *call) ([]exec.StmtResult, *exec
 		s.endTx()
 		return []exec.StmtResult{{Result: &exec.Result{}}}, nil
 	}
-	own := s.stream()
 	large := c.class() == exec.Read && len(c.stmts) == 1
 	var o *stream.Outcome
 	var err error
 	if large && c.stmts[0].Note.Large.Load() {
 		o, err = s.large(ctx, c)
 	} else {
-		o, err = own.Run(ctx, c.class(), s.plan(c))
+		o, err = s.send(ctx, c.class(), s.plan(c))
 		if err == nil && large && stream.TooLarge(o.Results[0].Err) {
 			c.stmts[0].Note.Large.Store(true)
 			s.observe(c, o) // the transaction may have begun
@@ -247,7 +210,9 @@ func (s *session) large(ctx context.Context, c *call) (*stream.Outcome, error) {
 	if s.tx == txPending {
 		begin = s.begin
 	}
-	return s.own.Large(ctx, &c.stmts[0], begin, s.tx == txOpen)
+	return s.patiently(ctx, exec.Read, func() (*stream.Outcome, error) {
+		return s.stream().Large(ctx, &c.stmts[0], begin, s.tx == txOpen)
+	})
 }
 
 // plan is what a call needs in the state that the session is in. In a

@@ -7,6 +7,7 @@ import (
 	"errors"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/lane"
 	"github.com/turso-opt/turso-opt/internal/stream"
 )
 
@@ -105,12 +106,16 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 		}
 		return (*tx)(c), nil
 	}
-	leave, e := s.enterGate(ctx)
-	if e != nil {
+	if e := s.enterGate(ctx); e != nil {
 		return nil, c.error(ctx, e, "", -1)
 	}
-	defer leave()
-	o, err := s.stream().Run(ctx, exec.Write, &stream.Plan{Begin: begin})
+	defer s.leaveUnlessOpen()
+	var o *stream.Outcome
+	var err error
+	lane.WhileLocked(ctx, func() (locked bool) {
+		o, err = s.send(ctx, exec.Write, &stream.Plan{Begin: begin})
+		return err == nil && lane.Locked(o.Begin.Err)
+	})
 	if err != nil {
 		e := err.(*exec.Error)
 		if s.loseStream(e) && s.gone != nil {
@@ -177,7 +182,7 @@ func (t *tx) end(tail stream.Tail) error {
 		}
 		return c.error(ctx, over, "", -1)
 	}
-	o, err := s.own.Run(ctx, exec.Write, &stream.Plan{Guard: true, Tail: tail, AskState: true, Close: !s.settings})
+	o, err := s.send(ctx, exec.Write, &stream.Plan{Guard: true, Tail: tail, AskState: true, Close: !s.settings})
 	if err != nil {
 		return c.endFailed(ctx, err.(*exec.Error))
 	}

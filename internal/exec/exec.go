@@ -96,14 +96,19 @@ type Note struct {
 	ServerTime atomic.Int64
 	// Answer is how many bytes its result takes, as far as seen.
 	Answer atomic.Int64
+	// Alone is how many more times it travels in a request of its own, because a
+	// request that others shared with it has failed as a whole.
+	Alone atomic.Int32
 }
 
-// Learn keeps what an execution teaches about its text.
+// Learn keeps what an execution teaches about its text. waited: the server's time
+// for it includes the wait for other writers, so that the rows it has read and
+// written say more.
 //
 // Of the server's time the least counts, forgotten slowly: a busy machine makes
 // every statement slow, and says nothing about the text. Of the answer's size it
 // is the largest.
-func (n *Note) Learn(r *StmtResult) {
+func (n *Note) Learn(r *StmtResult, waited bool) {
 	if r.Result == nil {
 		// One that the server cannot read would have it refuse its neighbours too;
 		// any other failure is the statement's own.
@@ -115,16 +120,11 @@ func (n *Note) Learn(r *StmtResult) {
 	if !n.Succeeded.Load() {
 		n.Succeeded.Store(true)
 	}
-	if t := int64(r.Result.ServerTime); t > 0 {
-		old := n.ServerTime.Load()
-		if old == 0 || t < old {
-			n.ServerTime.Store(t)
-		} else if grown := old + old/16 + 1; t > grown {
-			n.ServerTime.Store(grown)
-		} else if t != old {
-			n.ServerTime.Store(t)
-		}
+	t := int64(r.Result.ServerTime)
+	if waited {
+		t = int64(r.Result.RowsRead)*int64(rowRead) + int64(r.Result.RowsWritten)*int64(rowWritten)
 	}
+	n.learnTime(t)
 	if r.Result.Cursor != nil {
 		return
 	}
@@ -133,6 +133,23 @@ func (n *Note) Learn(r *StmtResult) {
 		n.Answer.Store(size)
 	} else if shrunk := old - old/16; size < shrunk {
 		n.Answer.Store(shrunk)
+	}
+}
+
+// What a row costs a server, roughly.
+const (
+	rowRead    = 100 * time.Nanosecond
+	rowWritten = time.Microsecond
+)
+
+func (n *Note) learnTime(t int64) {
+	old := n.ServerTime.Load()
+	switch grown := old + old/64 + 1; {
+	case t <= 0 || t == old:
+	case old == 0 || t < grown:
+		n.ServerTime.Store(t)
+	default:
+		n.ServerTime.Store(grown)
 	}
 }
 

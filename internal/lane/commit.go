@@ -2,200 +2,214 @@ package lane
 
 import (
 	"context"
+	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/limit"
+	"github.com/turso-opt/turso-opt/internal/stream"
 )
 
 // A committer has writes that wait at the same time share a transaction, and so
-// one commit. It works as the lanes do: a write that finds a lane free goes out
-// at once and alone.
+// one commit. It works as the lanes of reads do: a write that finds a lane free
+// goes out at once and alone.
 type committer struct {
-	l    *Lanes
-	room chan struct{}
-	mu   sync.Mutex
-	q    queue
-	busy int
-
+	l      *Lanes
+	line   *line
 	schema schemaCheck
-
-	committed, groups, ungrouped atomic.Uint64
 }
 
 // maxCommit is how many writes share a transaction.
 const maxCommit = 128
 
-// commitLanes is how many requests of writes are on their way at once. One
-// writes while the next is on the path; more would only wait inside the server.
-const commitLanes = 2
+// commitLanes is how many requests of writes are on their way at once. One writes
+// while the next is on the path; on a long path there may be a few more.
+var commitLanes = limit.Range{Least: 2, Start: 2, Most: 6}
 
 func newCommitter(l *Lanes) *committer {
-	return &committer{l: l, room: make(chan struct{}, maxQueue)}
+	c := &committer{l: l}
+	c.line = newLine(limit.NewLanes(0, commitLanes), maxCommit, l)
+	c.line.serve = c.serve
+	return c
 }
 
-// groupable tells whether a write may ever share a transaction. It must set its
-// row id for certain, since those who run before it set one too.
+// groupable tells whether a write may share a transaction. It must set its row id
+// for certain, since those who run before it set one too.
 func groupable(req *exec.Request) bool {
 	if len(req.Stmts) != 1 || !req.Stmts[0].Shares {
 		return false
 	}
 	s := &req.Stmts[0]
-	return s.Rowid == exec.RowidNone || s.Rowid == exec.RowidAlways && s.Note.SetsRowid.Load()
+	return proven(s.Note) && !wide(s.Note) && sizeOf(s) <= maxArgs/4 &&
+		(s.Rowid == exec.RowidNone || s.Rowid == exec.RowidAlways && s.Note.SetsRowid.Load())
 }
 
 func (c *committer) do(ctx context.Context, req *exec.Request) (*exec.Response, error) {
-	c.mu.Lock()
-	if c.q.len == 0 && c.busy < commitLanes {
-		c.busy++
-		c.mu.Unlock()
-		defer c.release()
-		return c.l.write(ctx, req)
+	ln := c.line.enter()
+	if ln == nil {
+		return c.line.wait(ctx, &req.Stmts[0])
 	}
-	c.mu.Unlock()
-	select {
-	case c.room <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ended(ctx, false)
-	}
-	w := newWaiter(ctx, &req.Stmts[0])
-	c.mu.Lock()
-	c.q.push(w)
-	start := c.busy < commitLanes
-	if start {
-		c.busy++
-	}
-	c.mu.Unlock()
-	if start {
-		c.start()
-	}
-	return w.await()
+	resp, err := c.l.write(ctx, req)
+	c.line.leave(ln, serverTime(resp))
+	return resp, err
 }
 
-func (c *committer) release() {
-	c.mu.Lock()
-	if c.q.len == 0 {
-		c.busy--
-		c.mu.Unlock()
-		return
-	}
-	c.mu.Unlock()
-	c.start()
-}
-
-func (c *committer) start() {
-	if c.l.pool.Go(c.serve) {
-		return
-	}
-	c.mu.Lock()
-	c.busy--
-	for w := c.q.pop(); w != nil; w = c.q.pop() {
-		<-c.room
-		w.answer(nil, errClosed)
-	}
-	c.mu.Unlock()
-}
-
-// serve sends group after group for as long as writes wait.
-func (c *committer) serve(ctx context.Context) {
-	group := make([]*waiter, 0, maxCommit)
-	for {
-		c.mu.Lock()
-		var places int
-		group, places = c.q.take(group[:0], maxCommit)
-		if len(group) == 0 {
-			c.busy--
-		}
-		c.mu.Unlock()
-		for range places {
-			<-c.room
-		}
-		if len(group) == 0 {
+// serve sends group after group for as long as writes wait. They wait until the
+// gate has let their group in: more may join it so long, and who leaves has sent
+// nothing.
+func (c *committer) serve(ctx context.Context, ln *lane) {
+	for !c.line.empty(ln) {
+		pass, err := c.l.gate.Enter(ctx)
+		if err != nil {
+			c.line.refuse(ln)
 			return
 		}
-		c.send(ctx, group)
-		clear(group)
+		f := c.line.next(ln)
+		if f == nil {
+			pass.Leave()
+			return
+		}
+		if len(f.group) == 1 {
+			w := f.group[0]
+			resp, err := c.l.writeInside(w.ctx, pass, request(w))
+			c.line.finished(ln, serverTime(resp))
+			w.answerAll(resp, err)
+			continue
+		}
+		c.commit(ctx, ln, f, pass)
+		runtime.Gosched() // as in serveReads
 	}
 }
 
-func (c *committer) send(ctx context.Context, group []*waiter) {
-	if len(group) == 1 {
-		c.single(group[0])
-		return
-	}
-	check, ok := c.schema.check(ctx, c.l)
+func request(w *waiter) *exec.Request {
+	return &exec.Request{Stmts: []exec.Stmt{w.stmt}, Class: exec.Write}
+}
+
+// commit runs a flight of writes in one transaction and answers each, none before
+// it is known what has become of the transaction.
+func (c *committer) commit(ctx context.Context, ln *lane, f *flight, pass *Pass) {
+	live, cancel := f.under(ctx)
+	defer cancel()
+	check, ok := c.schema.check(live, c.l)
 	if !ok {
-		c.oneByOne(ctx, group)
+		pass.Leave()
+		c.line.finished(ln, 0)
+		c.oneByOne(f, false)
 		return
 	}
-	stmts := make([]exec.Stmt, len(group))
-	for i, w := range group {
-		stmts[i] = w.stmt
+	group := &stream.Group{Check: check, Stmts: make([]exec.Stmt, len(f.group)), Late: pass.Leave}
+	for i, w := range f.group {
+		group.Stmts[i] = w.stmt
 	}
-	if c.l.gate.Enter(ctx) != nil {
-		for _, w := range group {
-			w.answer(nil, errClosed)
-		}
-		return
+	g, ok, err := c.send(live, pass, group)
+	if !stream.Abandoned(live, err) {
+		pass.Leave()
 	}
-	began := c.l.now()
-	g, ok, err := c.l.pool.CommitGroup(ctx, check, stmts)
-	c.l.gate.Leave()
-	e, _ := err.(*exec.Error)
+	var server time.Duration
+	if g != nil {
+		server = g.ServerTime
+	}
+	c.line.finished(ln, server)
 	switch {
+	case err != nil:
+		c.failed(f, err)
 	case !ok:
 		c.schema.never()
-		c.oneByOne(ctx, group)
-	case e != nil && e.Proof == exec.NotExecuted && e.Source == exec.FromServer, e == nil && g.Undone:
-		// Nothing of it counts. Whoever is to blame is found when they run alone.
-		if e == nil && !g.Checked {
-			c.schema.forget()
+		c.oneByOne(f, false)
+	case g.Committed:
+		c.l.counters.groups.Add(1)
+		c.l.counters.committed.Add(uint64(len(f.group)))
+		for i, w := range f.group {
+			w.stmt.Note.Learn(&g.Results[i], false)
+			w.answer(g.Results[i], nil)
 		}
-		c.oneByOne(ctx, group)
-	case e != nil:
-		for _, w := range group {
-			w.answer(nil, e)
-		}
-	case !g.Committed:
-		c.unknown(group, g.Err)
+	case g.Undone:
+		c.undone(f, g)
 	default:
-		c.groups.Add(1)
-		c.committed.Add(uint64(len(group)))
-		sum := time.Duration(0)
-		for i, w := range group {
-			if r := g.Results[i].Result; r != nil {
-				sum += r.ServerTime
-			}
-			w.stmt.Note.Learn(&g.Results[i])
-			w.answer(&exec.Response{Results: g.Results[i : i+1 : i+1]}, nil)
-		}
-		c.l.gate.Observe(c.l.now().Sub(began), sum)
+		c.unknown(f, g.Err)
 	}
+}
+
+// send sends a group, again while the database is locked or the server at its
+// limit.
+func (c *committer) send(ctx context.Context, pass *Pass, group *stream.Group) (g *stream.GroupOutcome, ok bool, err error) {
+	WhileLocked(ctx, func() (locked bool) {
+		err = c.l.Patiently(ctx, exec.Write, func() error {
+			began := time.Now()
+			if g, ok, err = c.l.streams.CommitGroup(ctx, group); err == nil && ok {
+				pass.Observe(time.Since(began), g.ServerTime)
+			}
+			return err
+		})
+		if locked = err == nil && ok && g.Undone && Locked(g.Err); locked {
+			c.l.counters.locked.Add(1)
+		}
+		return locked
+	})
+	return g, ok, err
+}
+
+// failed is for a group without an answer.
+func (c *committer) failed(f *flight, err error) {
+	if e, ok := err.(*exec.Error); ok && e.Source == exec.FromServer && e.Proof == exec.NotExecuted && blames(e) {
+		c.oneByOne(f, true)
+		return
+	}
+	for _, w := range f.group {
+		w.answer(exec.StmtResult{}, err)
+	}
+}
+
+// undone is for a group that counts for nothing.
+func (c *committer) undone(f *flight, g *stream.GroupOutcome) {
+	if g.Begun && !g.Checked {
+		// The schema is another, and so may be what was learned of its tables.
+		c.schema.forget()
+		for _, w := range f.group {
+			w.stmt.Note.SetsRowid.Store(false)
+		}
+	}
+	if i := g.Breaker(); i >= 0 {
+		// RAISE(ROLLBACK) or ON CONFLICT ROLLBACK: it is not good company.
+		f.group[i].stmt.Note.Alone.Store(aloneFor)
+	}
+	c.oneByOne(f, g.Err != nil)
 }
 
 // unknown tells a group that its commit may or may not have happened.
-func (c *committer) unknown(group []*waiter, cause *exec.Error) {
+func (c *committer) unknown(f *flight, cause *exec.Error) {
 	e := &exec.Error{Source: exec.FromServer, Proof: exec.OutcomeUnknown, Message: "the commit that the statement shared has failed in an unknown state"}
 	if cause != nil {
 		e.Code, e.Message = cause.Code, cause.Message
 	}
-	for _, w := range group {
-		w.answer(nil, e)
+	for _, w := range f.group {
+		w.answer(exec.StmtResult{}, e)
 	}
 }
 
 // oneByOne runs the writes of a group that counts for nothing, each committed by
-// itself, in their order.
-func (c *committer) oneByOne(ctx context.Context, group []*waiter) {
-	c.ungrouped.Add(uint64(len(group)))
-	// A write whose text has not succeeded does not share again before it has.
-	for _, w := range group {
-		c.single(w)
+// itself. If blame, those that fail then travel alone for a while.
+func (c *committer) oneByOne(f *flight, blame bool) {
+	c.l.counters.ungrouped.Add(uint64(len(f.group)))
+	var all sync.WaitGroup
+	for _, w := range f.group {
+		if !w.takeOut() {
+			continue
+		}
+		all.Add(1)
+		run := func(context.Context) {
+			defer all.Done()
+			resp, err := c.l.write(w.ctx, request(w))
+			if blame && err == nil && resp.Results[0].Err != nil {
+				w.stmt.Note.Alone.Store(aloneFor)
+			}
+			w.answerAll(resp, err)
+		}
+		if !c.l.streams.Go(run) {
+			w.answer(exec.StmtResult{}, errClosed)
+			all.Done()
+		}
 	}
-}
-
-func (c *committer) single(w *waiter) {
-	resp, err := c.l.write(w.ctx, &exec.Request{Stmts: []exec.Stmt{w.stmt}, Class: exec.Write})
-	w.answer(resp, err)
+	all.Wait()
 }

@@ -3,139 +3,107 @@ package lane
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/turso-opt/turso-opt/internal/limit"
 )
 
 // Bounds of a Gate. SQLite has one writer. sqld queues the others, and its queue
 // can lock up for good when many wait in it.
 const (
-	// inServer is how many writers may wait inside the server.
+	// inServer is how many writers may be inside the server.
 	inServer = 8
 	// maxWriters is how many may be on their way, however long the path is.
 	maxWriters = 48
 )
 
 // A Gate lets writers into the server: requests that write, and transactions
-// from their first write to their end. More may be on the way on a long path,
-// since those do not wait inside the server; a longer path alone must not make
-// writes slower. First in, first out. It is safe for concurrent use.
+// from their first write to their end. On a long path more may be on their way,
+// since those do not wait inside the server. First in, first out. It is safe for
+// concurrent use.
 type Gate struct {
 	mu      sync.Mutex
 	busy    int
-	waiting gateQueue
-	path    float64 // round trip without the server's work, ns: the least lately
-	work    float64 // of the server on one write, ns
-}
-
-// A gateQueue is the writers who wait.
-type gateQueue struct{ head, tail *gateWaiter }
-
-type gateWaiter struct {
-	admitted   chan struct{}
-	prev, next *gateWaiter
+	waiting turnstile
+	law     *limit.Writers
 }
 
 // NewGate returns an open Gate.
-func NewGate() *Gate { return &Gate{} }
+func NewGate() *Gate { return &Gate{law: limit.NewWriters(inServer, maxWriters)} }
 
-// Enter waits for admission. Who is admitted calls Leave; who gets an error, the
-// context's, is not.
-func (g *Gate) Enter(ctx context.Context) error {
+// A Pass is one writer's right to be inside.
+type Pass struct {
+	gate *Gate
+	left atomic.Bool
+}
+
+// Enter waits to be let in. Who has a Pass calls its Leave; the error is the
+// context's.
+func (g *Gate) Enter(ctx context.Context) (*Pass, error) {
 	g.mu.Lock()
-	if g.busy < g.capacity() && g.waiting.head == nil {
+	if g.busy < g.law.Limit() && g.waiting.head == nil {
 		g.busy++
 		g.mu.Unlock()
-		return nil
+		return &Pass{gate: g}, nil
 	}
-	w := &gateWaiter{admitted: make(chan struct{})}
-	g.waiting.push(w)
+	t := g.waiting.push()
 	g.mu.Unlock()
 	select {
-	case <-w.admitted:
-		return nil
+	case <-t.in:
+		return &Pass{gate: g}, nil
 	case <-ctx.Done():
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	select {
-	case <-w.admitted:
-		// Admitted just now: the place goes to the next.
-		g.busy--
+	if t.admitted() {
+		g.busy-- // just now: the place goes to the next
 		g.admit()
-	default:
-		g.waiting.remove(w)
+	} else {
+		g.waiting.remove(t)
 	}
-	return ctx.Err()
+	return nil, ctx.Err()
 }
 
-// Leave gives the place to the next.
-func (g *Gate) Leave() {
+// Leave gives the place to the next. Calls after the first do nothing.
+func (p *Pass) Leave() {
+	if p.left.Swap(true) {
+		return
+	}
+	g := p.gate
 	g.mu.Lock()
 	g.busy--
 	g.admit()
 	g.mu.Unlock()
 }
 
+// Observe learns from a write of its holder's: the round trip, and the server's
+// time for it with the wait for other writers, 0 if the server did not say.
+func (p *Pass) Observe(roundTrip, server time.Duration) {
+	g := p.gate
+	g.mu.Lock()
+	g.law.Observe(g.busy, roundTrip, server)
+	g.admit()
+	g.mu.Unlock()
+}
+
 func (g *Gate) admit() {
-	for g.busy < g.capacity() && g.waiting.head != nil {
-		w := g.waiting.head
-		g.waiting.remove(w)
+	for g.busy < g.law.Limit() && g.waiting.head != nil {
 		g.busy++
-		close(w.admitted)
+		g.waiting.admit()
 	}
 }
 
-// capacity is how many may be on their way: while one write is worked on, the
-// path holds path/work others that are not in the server.
-func (g *Gate) capacity() int {
-	if g.work <= 0 {
-		return inServer
-	}
-	return min(inServer+int(g.path/g.work), maxWriters)
-}
-
-// Observe learns from a write that took a round trip, of which the server says
-// it worked for a time; 0 if it did not say.
-func (g *Gate) Observe(roundTrip, work time.Duration) {
-	if work <= 0 || roundTrip <= work {
-		return
-	}
+// Capacity is how many writers may be on their way now.
+func (g *Gate) Capacity() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	path := float64(roundTrip - work)
-	if g.path == 0 || path < g.path {
-		g.path = path
-	} else {
-		g.path += g.path / 128
-	}
-	// HTTP and SQLite's commit cost the server more than it says it worked.
-	w := float64(work) + float64(300*time.Microsecond)
-	if g.work == 0 {
-		g.work = w
-	}
-	g.work += (w - g.work) / 16
+	return g.law.Limit()
 }
 
-func (q *gateQueue) push(w *gateWaiter) {
-	w.prev = q.tail
-	if q.tail == nil {
-		q.head = w
-	} else {
-		q.tail.next = w
-	}
-	q.tail = w
-}
-
-func (q *gateQueue) remove(w *gateWaiter) {
-	if w.prev == nil {
-		q.head = w.next
-	} else {
-		w.prev.next = w.next
-	}
-	if w.next == nil {
-		q.tail = w.prev
-	} else {
-		w.next.prev = w.prev
-	}
-	w.prev, w.next = nil, nil
+// Busy is how many of them there are.
+func (g *Gate) Busy() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.busy
 }

@@ -1,12 +1,6 @@
 package lane
 
-import (
-	"bytes"
-	"context"
-	"sync/atomic"
-
-	"github.com/turso-opt/turso-opt/internal/exec"
-)
+import "github.com/turso-opt/turso-opt/internal/exec"
 
 // Bounds of one shared request.
 const (
@@ -14,67 +8,26 @@ const (
 	// wait for the last without saving anything that can be measured: the cost of
 	// a request is spread over so many already.
 	maxShare = 64
+	// maxUnproven is how many share one as requests of a pipeline.
+	maxUnproven = 16
 	// maxArgs bounds the arguments of a shared request, in bytes.
 	maxArgs = 256 << 10
 	// maxAnswer bounds what a shared request is expected to bring back, in bytes:
 	// far below the 10 MB at which sqld throws an answer away.
 	maxAnswer = 1 << 20
+)
+
+// Bounds of what waits.
+const (
 	// maxQueue is how many statements wait at most; the next ones wait for a place
 	// among them, until their contexts end.
 	maxQueue = 4096
+	// maxQueueArgs bounds the arguments of all that wait, in bytes.
+	maxQueueArgs = 16 << 20
 )
-
-// A waiter is a statement that waits for a lane, or for the answer of a request
-// it shares.
-type waiter struct {
-	stmt exec.Stmt
-	size int // of the arguments
-	ctx  context.Context
-	done chan outcome // buffered: whoever answers does not wait
-	// state decides between the caller who leaves and the lane that takes it.
-	state atomic.Int32
-	next  *waiter
-}
-
-const (
-	queued int32 = iota
-	taken
-	left
-)
-
-type outcome struct {
-	resp *exec.Response
-	err  error
-}
-
-// newWaiter copies what the caller may change once it has left.
-func newWaiter(ctx context.Context, s *exec.Stmt) *waiter {
-	w := &waiter{stmt: *s, ctx: ctx, done: make(chan outcome, 1)}
-	for i := range s.Args {
-		w.size += len(s.Args[i].Text) + len(s.Args[i].Blob) + 16
-	}
-	w.stmt.Args = append([]exec.Value(nil), s.Args...)
-	for i := range w.stmt.Args {
-		if b := w.stmt.Args[i].Blob; b != nil {
-			w.stmt.Args[i].Blob = bytes.Clone(b)
-		}
-	}
-	return w
-}
-
-// answer gives the caller its own; the first answer counts.
-func (w *waiter) answer(resp *exec.Response, err error) {
-	select {
-	case w.done <- outcome{resp, err}:
-	default:
-	}
-}
 
 // A queue is first in, first out. Its owner's mutex guards it.
-type queue struct {
-	head, tail *waiter
-	len        int
-}
+type queue struct{ head, tail *waiter }
 
 func (q *queue) push(w *waiter) {
 	w.next = nil
@@ -84,7 +37,6 @@ func (q *queue) push(w *waiter) {
 		q.tail.next = w
 	}
 	q.tail = w
-	q.len++
 }
 
 func (q *queue) pop() *waiter {
@@ -96,37 +48,88 @@ func (q *queue) pop() *waiter {
 		q.tail = nil
 	}
 	w.next = nil
-	q.len--
 	return w
 }
 
-// take appends the waiters of the next request to group: the first, and those
-// behind it for as long as they may share. It passes over those that have left,
-// and reports how many places have become free. A group has most at most.
-func (q *queue) take(group []*waiter, most int) (_ []*waiter, places int) {
-	args, answer := 0, 0
-	for q.head != nil && len(group) < most {
-		w := q.head
-		if w.state.Load() == left {
-			q.pop()
-			places++
-			continue
+// The queues of a line are by how their statements may share. Whoever has waited
+// longest is served first, with those of its own queue who may share with it.
+const (
+	unprovenQueue = iota
+	provenQueue
+	queues
+)
+
+func queueOf(n *exec.Note) int {
+	if proven(n) {
+		return provenQueue
+	}
+	return unprovenQueue
+}
+
+// pick makes a flight of those whose turn it is, most at most; nil if nobody
+// waits. The line is locked.
+func (n *line) pick(most int) *flight {
+	for {
+		q := n.longest()
+		if q == nil {
+			return nil
 		}
-		alone := !sharable(w.stmt.Note)
-		if len(group) > 0 && (alone || args+w.size > maxArgs || answer+expected(w.stmt.Note) > maxAnswer) {
-			break
+		f := &flight{separate: !proven(q.head.stmt.Note)}
+		if f.separate {
+			most = min(most, maxUnproven)
 		}
-		q.pop()
-		places++
-		if !w.state.CompareAndSwap(queued, taken) {
-			continue // it has left just now
+		args, answer := 0, 0
+		for q.head != nil && len(f.group) < most {
+			w := q.head
+			alone := wide(w.stmt.Note)
+			if len(f.group) > 0 && (alone || !f.separate && !proven(w.stmt.Note) ||
+				args+w.size > maxArgs || answer+expected(w.stmt.Note) > maxAnswer) {
+				break
+			}
+			n.pop(q)
+			w.flight = f
+			if !w.state.CompareAndSwap(queued, shared) {
+				n.inside-- // it has left just now
+				continue
+			}
+			if f.group == nil {
+				f.group = make([]*waiter, 0, min(most, n.waiting+1))
+			}
+			f.group = append(f.group, w)
+			f.waiting.Add(1)
+			args += w.size
+			answer += expected(w.stmt.Note)
+			if alone {
+				break
+			}
 		}
-		group = append(group, w)
-		args += w.size
-		answer += expected(w.stmt.Note)
-		if alone {
-			break
+		if len(f.group) > 1 || len(f.group) == 1 && f.group[0].takeOut() {
+			return f
+		}
+		n.inside -= len(f.group)
+	}
+}
+
+// longest is the queue whose first has waited longest, nil if nobody waits.
+// Those at the front who have left are passed over.
+func (n *line) longest() (first *queue) {
+	for i := range n.queues {
+		q := &n.queues[i]
+		for q.head != nil && q.head.state.Load() == left {
+			n.pop(q)
+			n.inside--
+		}
+		if q.head != nil && (first == nil || q.head.turn < first.head.turn) {
+			first = q
 		}
 	}
-	return group, places
+	return first
+}
+
+// pop takes the first out of a queue of the line.
+func (n *line) pop(q *queue) *waiter {
+	w := q.pop()
+	n.waiting--
+	n.bytes -= w.size
+	return w
 }

@@ -10,26 +10,30 @@ import (
 
 // A schemaCheck knows whether writes of several callers may share a transaction
 // in this schema. With a DEFERRABLE constraint they may not: one caller's row
-// could make another's valid at the commit that they share.
+// could make another's valid at the commit that they share. Nor may they where a
+// trigger, a view or a default asks for the connection's last row id or its
+// counts, which would be a stranger's.
 //
 // What it knows is true of one version of the schema. The statement that check
 // returns fails if the server has another by then; it runs inside the shared
 // transaction, before the writes.
 type schemaCheck struct {
-	mu      sync.Mutex
-	known   bool
-	version int64
-	shares  bool
-	nextTry time.Time
-	off     bool
+	mu       sync.Mutex
+	known    bool
+	version  int64
+	shares   bool
+	nextTry  time.Time
+	off      bool
+	learning chan struct{} // closed when whoever looks has looked
 }
 
 // schemaAgain is how long a schema that forbids sharing is not looked at again.
 const schemaAgain = 10 * time.Second
 
-// ask tells the version and whether a constraint is, or may be, deferrable.
+// ask tells the version and whether there is, or may be, what forbids sharing.
 const ask = "SELECT (SELECT schema_version FROM pragma_schema_version), " +
-	"EXISTS(SELECT 1 FROM sqlite_schema WHERE sql LIKE '%DEFERR%')"
+	"EXISTS(SELECT 1 FROM sqlite_schema WHERE sql LIKE '%DEFERR%' OR sql LIKE '%last_insert_rowid%'" +
+	" OR sql LIKE '%changes%' AND (type IN ('trigger', 'view') OR replace(sql, ' ', '') LIKE '%changes()%'))"
 
 // same fails unless the schema has the version that it is told: abs() of the
 // smallest integer is an error.
@@ -42,29 +46,45 @@ var askNote, sameNote exec.Note
 func (s *schemaCheck) check(ctx context.Context, l *Lanes) (_ exec.Stmt, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.known && !s.off && !l.now().Before(s.nextTry) {
-		s.learn(ctx, l)
-	}
-	if !s.known || !s.shares || s.off {
-		if s.known && !s.off && !l.now().Before(s.nextTry) {
-			s.known = false // it may have changed since
+	for !s.off && (!s.known || !s.shares) && !time.Now().Before(s.nextTry) {
+		if s.learning == nil {
+			s.learning = make(chan struct{})
+			s.mu.Unlock()
+			version, shares, known := look(ctx, l)
+			s.mu.Lock()
+			close(s.learning)
+			s.learning = nil
+			s.known, s.version, s.shares = known, version, shares
+			s.nextTry = time.Now().Add(schemaAgain)
+			continue
 		}
+		learning := s.learning
+		s.mu.Unlock()
+		select {
+		case <-learning:
+			s.mu.Lock()
+		case <-ctx.Done():
+			s.mu.Lock()
+			return exec.Stmt{}, false
+		}
+	}
+	if s.off || !s.known || !s.shares {
 		return exec.Stmt{}, false
 	}
 	return exec.Stmt{SQL: same, Args: []exec.Value{{Kind: exec.Integer, Int: s.version}}, Note: &sameNote}, true
 }
 
-func (s *schemaCheck) learn(ctx context.Context, l *Lanes) {
-	resp, err := l.pool.Do(ctx, &exec.Request{Stmts: []exec.Stmt{{SQL: ask, WantRows: true, Note: &askNote}}, Class: exec.Read})
-	s.nextTry = l.now().Add(schemaAgain)
+// look asks the server.
+func look(ctx context.Context, l *Lanes) (version int64, shares, known bool) {
+	resp, err := l.streams.Do(ctx, &exec.Request{Stmts: []exec.Stmt{{SQL: ask, WantRows: true, Note: &askNote}}, Class: exec.Read})
 	if err != nil || resp.Results[0].Result == nil {
-		return
+		return 0, false, false
 	}
 	t := &resp.Results[0].Result.Rows
 	if t.Len() != 1 || t.Width() != 2 || t.Kind(0, 0) != exec.Integer || t.Kind(0, 1) != exec.Integer {
-		return
+		return 0, false, false
 	}
-	s.known, s.version, s.shares = true, t.Int(0, 0), t.Int(0, 1) == 0
+	return t.Int(0, 0), t.Int(0, 1) == 0, true
 }
 
 // forget has the schema looked at again: it is another.

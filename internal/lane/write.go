@@ -2,48 +2,65 @@ package lane
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/stream"
 )
 
-// write runs a write that shares nothing, when the gate lets it in. It holds its
-// place for as long as the server may be at it, also after its caller has left.
+// A database that is locked is tried again: under contention sqld says so now
+// and then to a writer that has not waited for its turn.
+const (
+	firstBusy = 2 * time.Millisecond
+	lastBusy  = 250 * time.Millisecond
+	maxBusy   = 10
+)
+
+// write runs a write that shares nothing, when the gate lets it in.
 func (l *Lanes) write(ctx context.Context, req *exec.Request) (*exec.Response, error) {
-	if err := l.gate.Enter(ctx); err != nil {
+	pass, err := l.gate.Enter(ctx)
+	if err != nil {
 		return nil, ended(ctx, false)
 	}
-	leave := l.gate.Leave
+	return l.writeInside(ctx, pass, req)
+}
+
+// writeInside is write for who has been let in. It keeps the place for as long as
+// the server may be at it, also after its caller has left.
+func (l *Lanes) writeInside(ctx context.Context, pass *Pass, req *exec.Request) (*exec.Response, error) {
 	if ctx.Done() != nil {
-		leave = sync.OnceFunc(leave)
 		own := *req
-		own.Late = leave
+		own.Late = pass.Leave
 		req = &own
 	}
-	began := l.now()
-	resp, err := l.once(ctx, req)
-	if abandoned(ctx, err) {
-		return nil, err
-	}
-	leave()
-	if err == nil {
-		l.gate.Observe(l.now().Sub(began), serverTime(resp))
+	var resp *exec.Response
+	var err error
+	WhileLocked(ctx, func() (locked bool) {
+		began := time.Now()
+		if resp, err = l.once(ctx, req); err != nil {
+			return false
+		}
+		pass.Observe(time.Since(began), serverTime(resp))
+		if locked = Locked(resp.Results[0].Err); locked {
+			l.counters.locked.Add(1)
+		}
+		return locked
+	})
+	if !stream.Abandoned(ctx, err) {
+		pass.Leave()
 	}
 	return resp, err
 }
 
-// abandoned tells whether the exchange goes on without its caller.
-func abandoned(ctx context.Context, err error) bool {
-	e, ok := err.(*exec.Error)
-	return ok && ctx.Err() != nil && e.Proof == exec.OutcomeUnknown && e.Source == exec.FromTransport && e.StreamLost
+// WhileLocked runs f, and again after a while for as long as it reports that the
+// database is locked, a few times at most and not beyond ctx.
+func WhileLocked(ctx context.Context, f func() (locked bool)) {
+	backoff := firstBusy
+	for try := 1; f() && try < maxBusy && sleep(ctx, backoff); try++ {
+		backoff = min(2*backoff, lastBusy)
+	}
 }
 
-func serverTime(resp *exec.Response) (sum time.Duration) {
-	for i := range resp.Results {
-		if r := resp.Results[i].Result; r != nil {
-			sum += r.ServerTime
-		}
-	}
-	return sum
-}
+// Locked tells whether a statement has failed because another connection had
+// locked the database, so that it has changed nothing.
+func Locked(e *exec.Error) bool { return e != nil && e.Code == "SQLITE_BUSY" }

@@ -1,16 +1,9 @@
-// Package limit decides how much is sent to a server at once, as pure functions
-// of what is observed: no clocks, no I/O, no goroutines.
 package limit
 
 import "time"
 
-// Bounds of the number of lanes. sqld holds 128 streams in all; a lane more than
-// the server has use for only makes requests emptier.
-const (
-	minLanes   = 1
-	startLanes = 4
-	maxLanes   = 32
-)
+// A Range bounds a number that adapts.
+type Range struct{ Least, Start, Most int }
 
 // A Sample is one request that has ended.
 type Sample struct {
@@ -20,59 +13,77 @@ type Sample struct {
 	RoundTrip  time.Duration
 	// ServerTime is what the server worked on all of them, 0 if it did not say.
 	ServerTime time.Duration
-	// Waiting is how many statements wait for a lane now.
-	Waiting int
-	// Overloaded: the server refused it because it is at a limit of its own.
-	Overloaded bool
+	// Busy is how many lanes were out when it ended, its own included.
+	Busy int
+	// Inside is how many statements were waiting or on their way when it ended,
+	// its own included.
+	Inside int
 }
 
-// Lanes is the number of lanes that a server can make use of, found by trying:
-// while statements wait, a few lanes more or fewer are given for a short time,
-// and kept if more lanes carry clearly more statements, or fewer as many. More
-// round-trip time alone is no sign of load, so it does not count; time on the
-// server does.
+// Lanes is the number of lanes that serves its callers soonest, found by trying:
+// while lanes are in use, some more or some fewer are given for a short time,
+// and kept if statements take clearly less time with more, or no more time with
+// fewer.
+//
+// The time that counts is the whole of it, the wait for a lane included. By
+// Little's law it is the number of statements inside over the rate at which they
+// leave, so no statement is timed. Where callers wait for their answers before
+// they ask again, less of it is more throughput; where they do not, throughput
+// would show nothing before it is too late. The round trip alone counts for
+// nothing: it grows with the distance and with how full requests are.
 //
 // It is not safe for concurrent use.
 type Lanes struct {
 	fixed bool
 	limit int
+	Range Range
 
 	rtt                    time.Duration // the least round trip, forgotten slowly
 	serverLeast, serverNow float64       // per statement, in ns: the least, and lately
 
 	epoch epoch
-	// trial is the limit before the trial under way, 0 without one, and rate what
-	// it carried.
-	trial int
-	rate  float64
-	down  bool // the direction of the next trial
-	rest  int  // epochs to go until then
-	pause int  // how many there are after a trial that failed
+	// score is how soon statements are served at limit: epochs' speeds, smoothed;
+	// 0 if it is not known.
+	score float64
+	// before is the limit before the trial under way, 0 without one.
+	before int
+	down   bool // the direction of the next trial
+	rest   int  // epochs to go until then
+	pause  int  // how many there are after a trial that failed
 }
 
 // epoch is the stretch of time that a limit is judged by.
 type epoch struct {
-	began      time.Time
-	requests   int
-	statements int
-	waited     int // requests after which statements were waiting
+	began                              time.Time
+	requests, statements, busy, inside int
 }
 
-// NewLanes returns a fixed number of lanes, or one that adapts if n is 0.
-func NewLanes(n int) *Lanes {
-	l := &Lanes{fixed: n > 0, limit: n, pause: firstPause}
+// NewLanes returns a number of lanes that is fixed, or one that adapts within r
+// if n is 0.
+func NewLanes(n int, r Range) *Lanes {
+	l := &Lanes{fixed: n > 0, limit: n, Range: r, pause: firstPause}
 	if !l.fixed {
-		l.limit = startLanes
+		l.limit = r.Start
 	}
 	return l
 }
 
 const (
-	firstPause = 4
-	lastPause  = 64
-	// inflated is how many times the least server time says that the server is
-	// working on too much at once.
-	inflated = 4
+	// epochRequests for each lane, and epochTime, are what an epoch takes at least:
+	// in less, chance decides.
+	epochRequests = 4
+	epochTime     = 25 * time.Millisecond
+
+	firstPause = 2
+	lastPause  = 32
+	// gain is how much sooner more lanes must serve to be kept, and loss how much
+	// later fewer may.
+	gain, loss = 1.04, 0.985
+	// inflated is how many times its least a statement's time on the server is when
+	// the server is working on too much at once. Lanes must bring more then.
+	inflated     = 4
+	inflatedGain = 1.15
+	inflatedLoss = 0.95
 )
 
 // Limit is the number of lanes now.
@@ -83,22 +94,17 @@ func (l *Lanes) RoundTrip() time.Duration { return l.rtt }
 
 // Observe takes a sample into account.
 func (l *Lanes) Observe(s Sample) {
-	if s.Overloaded {
-		l.backOff()
-		return
-	}
-	switch {
-	case l.rtt == 0 || s.RoundTrip < l.rtt:
+	if l.rtt == 0 || s.RoundTrip < l.rtt {
 		l.rtt = s.RoundTrip
-	default:
-		l.rtt += l.rtt / 128
+	} else {
+		l.rtt += l.rtt / 1024
 	}
 	if s.ServerTime > 0 && s.Statements > 0 {
 		per := float64(s.ServerTime) / float64(s.Statements)
 		if l.serverLeast == 0 || per < l.serverLeast {
 			l.serverLeast = per
 		} else {
-			l.serverLeast *= 1.002
+			l.serverLeast *= 1.0005
 		}
 		l.serverNow += (per - l.serverNow) / 16
 	}
@@ -107,74 +113,85 @@ func (l *Lanes) Observe(s Sample) {
 	}
 	e := &l.epoch
 	if e.began.IsZero() {
-		e.began = s.Now
+		e.began = s.Now // what it ended was under way before
 		return
 	}
 	e.requests++
 	e.statements += s.Statements
-	if s.Waiting > 0 {
-		e.waited++
-	}
-	if took := s.Now.Sub(e.began); e.requests >= 8+4*l.limit && took >= 4*l.rtt {
-		l.judge(float64(e.statements) / took.Seconds())
+	e.busy += s.Busy
+	e.inside += s.Inside
+	if took := s.Now.Sub(e.began); e.requests >= epochRequests*(l.limit+1) && took >= max(epochTime, 2*l.rtt) {
+		l.judge(e, took)
 		*e = epoch{began: s.Now}
 	}
 }
 
-// backOff halves the lanes at once.
-func (l *Lanes) backOff() {
+// Overloaded is told when the server has refused a request because it is at a
+// limit of its own: the lanes are halved at once, and no more are tried for a
+// while.
+func (l *Lanes) Overloaded() {
 	if l.fixed {
 		return
 	}
-	l.limit = max(minLanes, l.limit/2)
-	l.trial, l.rest, l.pause = 0, lastPause, lastPause
+	l.limit = max(l.Range.Least, l.limit/2)
+	l.before, l.score, l.down = 0, 0, false
+	l.rest, l.pause = lastPause, lastPause
 	l.epoch = epoch{}
 }
 
-// judge ends an epoch in which rate statements were carried in a second.
-func (l *Lanes) judge(rate float64) {
-	saturated := 2*l.epoch.waited >= l.epoch.requests
+// judge ends an epoch.
+func (l *Lanes) judge(e *epoch, took time.Duration) {
+	mean := float64(e.inside) / float64(e.requests)
+	speed := float64(e.statements) / took.Seconds() / mean
 	switch {
-	case l.trial != 0:
-		l.conclude(rate, saturated)
-	case !saturated:
-		// Lanes that nobody waits for cost nothing.
+	case l.before != 0:
+		l.conclude(speed)
+	case l.score == 0:
+		l.score = speed
+	case speed < l.score/2 || speed > 2*l.score:
+		// Another load, server or path: what was found does not count any more.
+		l.score, l.rest, l.pause = speed, 0, firstPause
+	default:
+		l.score += (speed - l.score) / 4
+	}
+	switch {
+	case l.before != 0:
 	case l.rest > 0:
 		l.rest--
-		l.rate += (rate - l.rate) / 4
-	case l.serverNow > inflated*l.serverLeast && l.limit > minLanes:
-		l.rate = rate
-		l.try(true)
+	case 2*e.busy < e.requests*l.limit:
+		// More lanes than are in use make no difference, nor do a few fewer.
 	default:
-		l.rate = rate
-		l.try(l.down)
+		l.try()
 	}
 }
 
-// try changes the limit by a quarter, to be judged after the next epoch.
-func (l *Lanes) try(down bool) {
-	step := max(1, l.limit/4)
-	if down {
-		step = -step
+// try changes the limit, to be judged by the next epoch.
+func (l *Lanes) try() {
+	next := l.limit + max(1, l.limit/2)
+	if l.down {
+		next = l.limit - max(1, l.limit/3)
 	}
-	next := min(max(l.limit+step, minLanes), maxLanes)
+	next = min(max(next, l.Range.Least), l.Range.Most)
 	if next == l.limit {
-		l.down = !down
+		l.down = !l.down
 		return
 	}
-	l.trial, l.limit = l.limit, next
+	l.before, l.limit = l.limit, next
 }
 
 // conclude keeps what a trial has changed, or takes it back.
-func (l *Lanes) conclude(rate float64, saturated bool) {
-	before, grew := l.trial, l.limit > l.trial
-	l.trial = 0
-	switch {
-	case grew && (rate > 1.05*l.rate || !saturated), !grew && rate > 0.97*l.rate:
-		l.rate, l.rest, l.pause = rate, 0, firstPause
-		l.down = !grew // go on in the same direction
-	default:
-		l.limit, l.down = before, grew
-		l.rest, l.pause = l.pause, min(2*l.pause, lastPause)
+func (l *Lanes) conclude(speed float64) {
+	before, grew := l.before, l.limit > l.before
+	l.before = 0
+	gain, loss := gain, loss
+	if l.serverNow > inflated*l.serverLeast {
+		gain, loss = inflatedGain, inflatedLoss
 	}
+	if grew && speed > gain*l.score || !grew && speed > loss*l.score {
+		l.score, l.rest, l.pause = speed, 0, firstPause
+		l.down = !grew // go on in the same direction
+		return
+	}
+	l.limit, l.down = before, grew
+	l.rest, l.pause = l.pause, min(2*l.pause, lastPause)
 }

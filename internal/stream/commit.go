@@ -2,23 +2,53 @@ package stream
 
 import (
 	"context"
+	"time"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
 	"github.com/turso-opt/turso-opt/internal/hrana"
 )
 
-// A GroupOutcome is what became of writes that shared a transaction.
+// A Group is writes of several callers that share a transaction.
+type Group struct {
+	// Check runs before the others, which run only if it succeeds.
+	Check exec.Stmt
+	Stmts []exec.Stmt
+	// Late is called when the exchange has ended after its context had.
+	Late func()
+}
+
+// A GroupOutcome is what became of a Group.
 type GroupOutcome struct {
 	// Committed: the results are final.
 	Committed bool
 	// Undone: nothing of it was or will be committed; the results do not count.
 	// Neither: whether it was committed is not known.
 	Undone bool
-	// Checked: the check before the statements has held.
-	Checked bool
-	Results []exec.StmtResult
+	// Begun and Checked: the transaction has begun, and the check has held.
+	Begun, Checked bool
+	Results        []exec.StmtResult
 	// Err is why it was not committed, as far as the server has told.
 	Err *exec.Error
+	// ServerTime is the server's time for all of it, with the wait for other
+	// writers; 0 if it did not say.
+	ServerTime time.Duration
+}
+
+// Breaker is the statement that has ended the transaction before its COMMIT, -1
+// if there is none: one with RAISE(ROLLBACK) or ON CONFLICT ROLLBACK.
+func (g *GroupOutcome) Breaker() int {
+	if g.Committed || g.Err != nil {
+		return -1
+	}
+	for i := len(g.Results) - 1; i >= 0; i-- {
+		switch r := &g.Results[i]; {
+		case r.Err != nil && r.Err.Code == "SQLITE_CONSTRAINT":
+			return i
+		case r.Err != nil || r.Result != nil:
+			return -1
+		}
+	}
+	return -1
 }
 
 // notAutocommit lets a step run only inside the transaction: a statement may end
@@ -34,17 +64,18 @@ var notAutocommit = inTransaction
 // COMMIT has a result of its own, so that what it decides is known before
 // anybody is told. That takes version 3 of the protocol: ok is false, and
 // nothing was sent, where the server does not have it.
-func (p *Pool) CommitGroup(ctx context.Context, check exec.Stmt, stmts []exec.Stmt) (g *GroupOutcome, ok bool, err error) {
+func (p *Pool) CommitGroup(ctx context.Context, group *Group) (g *GroupOutcome, ok bool, err error) {
 	if !p.client.AwaitLevel(ctx).V3() {
 		return nil, false, nil
 	}
 	s, kept := p.take(anyStream)
-	o, err := s.Run(ctx, exec.Write, &Plan{Begin: "BEGIN IMMEDIATE", Check: &check, Stmts: stmts, Shape: Transaction, Close: !kept})
+	o, err := s.Run(ctx, exec.Write, &Plan{Begin: "BEGIN IMMEDIATE", Check: &group.Check, Stmts: group.Stmts,
+		Shape: Transaction, Close: !kept, Late: group.Late})
 	if err != nil {
 		p.back(s, kept)
 		return nil, true, err
 	}
-	g = &GroupOutcome{Results: o.Results, Checked: o.Check.Result != nil, Err: o.Whole}
+	g = &GroupOutcome{Results: o.Results, Begun: o.Begin.Result != nil, Checked: o.Check.Result != nil, Err: o.Whole, ServerTime: o.ServerTime()}
 	switch {
 	case o.Whole == nil && o.Tail.Result != nil:
 		g.Committed = true
@@ -52,7 +83,7 @@ func (p *Pool) CommitGroup(ctx context.Context, check exec.Stmt, stmts []exec.St
 		for i := range g.Results {
 			if r := g.Results[i].Result; r != nil {
 				now := r.LastInsertID
-				ownRowid(&stmts[i], r, before)
+				ownRowid(&group.Stmts[i], r, before)
 				before = now
 			}
 		}

@@ -147,7 +147,7 @@ func (p *Pool) takeFor(n need, leavesGood bool) (s *Stream, keep bool) {
 		old := p.free[0]
 		p.free = append(p.free[:0], p.free[1:]...)
 		p.kept--
-		p.closeLater(old.baton, old.ep, old.level, false)
+		p.closeLater(old.baton, old.ep, old.level, false, nil)
 	}
 	keep = p.kept < maxKept && (leavesGood || len(p.free) == 0)
 	if keep {
@@ -317,33 +317,40 @@ func ownRowid(stmt *exec.Stmt, r *exec.Result, before int64) {
 }
 
 // endLate returns what happens to a stream when the answer to an abandoned
-// request comes in: nobody holds it any more, so it is closed.
+// request comes in: nobody holds it any more, so it is closed, and also is called
+// after that.
 func (p *Pool) endLate(level hranahttp.Level, also func()) func(*hranahttp.Reply, error) {
 	return func(reply *hranahttp.Reply, err error) {
-		if also != nil {
+		switch {
+		case err == nil:
+			p.closeLater(reply.Baton, reply.Endpoint, level, true, also)
+		case also != nil:
 			also()
-		}
-		if err == nil {
-			p.closeLater(reply.Baton, reply.Endpoint, level, true)
 		}
 	}
 }
 
 // closeLater tells the server, beside whatever the caller does, that a stream
 // will not be used again; open: a transaction may be open on it. What fails there
-// is gone after 10 s by itself.
+// is gone after 10 s by itself. then, if it is not nil, is called when all of that
+// is over.
 //
 // Version 2 has close as well, but the smallest servers do not know it. They are
 // asked once, and transactions are rolled back before.
-func (p *Pool) closeLater(baton string, ep *hranahttp.Endpoint, level hranahttp.Level, open bool) {
+func (p *Pool) closeLater(baton string, ep *hranahttp.Endpoint, level hranahttp.Level, open bool, then func()) {
+	if then == nil {
+		then = func() {}
+	}
 	if now := p.client.Level(); now.V3() {
 		level = now // a stream of the time before that was known
 	}
 	v2 := !level.V3()
 	if baton == "" || v2 && !open && p.noClose.Load() {
+		then()
 		return
 	}
-	p.client.Go(func(ctx context.Context) {
+	began := p.client.Go(func(ctx context.Context) {
+		defer then()
 		p.closes.Add(1)
 		if v2 && open {
 			reply, err := p.client.Pipeline(ctx, ep, level, &hrana.PipelineReq{Baton: baton, Requests: []hrana.StreamReq{
@@ -358,6 +365,9 @@ func (p *Pool) closeLater(baton string, ep *hranahttp.Endpoint, level hranahttp.
 			p.noClose.Store(true)
 		}
 	})
+	if !began {
+		then()
+	}
 }
 
 // Close ends the idle streams, and those that hold what sessions have set up,

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"time"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
 )
@@ -28,3 +29,27 @@ func (p *Pool) Share(ctx context.Context, stmts []exec.Stmt, separate bool) (res
 // Go runs f in a goroutine that Close waits for, with a context that ends when
 // Close stops waiting. It reports false, and does not run f, after Close.
 func (p *Pool) Go(f func(ctx context.Context)) bool { return p.client.Go(f) }
+
+// ServerTime is the server's time for all of a plan, with the wait for other
+// writers; 0 if it did not say.
+func (o *Outcome) ServerTime() (sum time.Duration) {
+	add := func(r *exec.Result) {
+		if r != nil {
+			sum += r.ServerTime
+		}
+	}
+	add(o.Begin.Result)
+	add(o.Check.Result)
+	add(o.Tail.Result)
+	for i := range o.Results {
+		add(o.Results[i].Result)
+	}
+	return sum
+}
+
+// Abandoned tells whether err says that ctx ended after a write had been sent: the
+// exchange goes on, and its Late is called when it ends.
+func Abandoned(ctx context.Context, err error) bool {
+	e, ok := err.(*exec.Error)
+	return ok && e.Source == exec.FromTransport && e.Proof == exec.OutcomeUnknown && ctx.Err() != nil && e.Err == ctx.Err()
+}

@@ -163,7 +163,7 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 	req := &hrana.PipelineReq{Baton: s.baton, Requests: c.reqs}
 	var reply *hranahttp.Reply
 	var err error
-	if class == exec.Read && !s.pinned {
+	if class == exec.Read && !s.pinned && p.Late == nil {
 		// A read that nobody waits for is cut off, which stops it on the server.
 		reply, err = client.Pipeline(ctx, s.ep, s.level, req)
 	} else {
@@ -284,21 +284,28 @@ const maxAttempts = 3
 
 // End gives the stream up. If the server holds it, it is told so beside. It does
 // not wait: a ping that is under way is waited for beside, too.
-func (s *Stream) End() {
+func (s *Stream) End() { s.EndThen(nil) }
+
+// EndThen is End, and calls then, if it is not nil, when the server has ended the
+// stream or cannot be asked to.
+func (s *Stream) EndThen(then func()) {
 	s.pool.keeper.remove(s)
 	if s.tryTake() {
-		s.end()
+		s.end(then)
 		s.leave()
 		return
 	}
-	s.pool.client.Go(func(context.Context) {
+	began := s.pool.client.Go(func(context.Context) {
 		s.take()
-		s.end()
+		s.end(then)
 		s.leave()
 	})
+	if !began && then != nil {
+		then()
+	}
 }
 
-func (s *Stream) end() {
+func (s *Stream) end(then func()) {
 	if s.cursor != nil {
 		s.cursor.stop()
 		s.cursor = nil
@@ -306,5 +313,5 @@ func (s *Stream) end() {
 	baton, ep, level, pinned := s.baton, s.ep, s.level, s.pinned
 	s.forget()
 	s.pinned, s.lost = false, nil
-	s.pool.closeLater(baton, ep, level, pinned)
+	s.pool.closeLater(baton, ep, level, pinned, then)
 }
