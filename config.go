@@ -130,8 +130,10 @@ type Config struct {
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Header is added to every request.
 	Header http.Header
-	// TokenSource gives the token of each request; it excludes AuthToken and may
-	// be called by several goroutines at once.
+	// TokenSource gives the token: it is asked before the first request, and again
+	// when the server has refused what it gave (401). It excludes AuthToken. Its
+	// error's text, which may quote a secret, is shown in no error of the driver's;
+	// errors.As finds it.
 	TokenSource func(context.Context) (string, error)
 	// PoolInterval is how often the pool controller looks; zero means
 	// DefaultPoolInterval.

@@ -72,7 +72,8 @@ func statusProof(e *exec.Error, hasBaton bool) exec.Proof {
 	switch s := e.Status; {
 	case e.Code == "STREAM_EXPIRED":
 		return exec.NotExecuted
-	case s >= 300 && s < 400,
+	case s == http.StatusMovedPermanently, s == http.StatusFound, // a login page's way, too
+		s == http.StatusTemporaryRedirect, s == http.StatusPermanentRedirect,
 		s == http.StatusUnauthorized, // checked before the body is read
 		s == http.StatusNotFound,     // no such path, database or (Turso Cloud) stream
 		s == http.StatusMethodNotAllowed,

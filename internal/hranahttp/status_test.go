@@ -20,7 +20,10 @@ func TestStatusProof(t *testing.T) {
 		body           string
 		without, with_ exec.Proof
 	}{
+		{300, "", unknown, unknown},
 		{301, "", no, no},
+		{302, "", no, no},
+		{303, "", unknown, unknown},
 		{307, "", no, no},
 		{308, "", no, no},
 		{400, "", unknown, unknown},
