@@ -63,7 +63,7 @@ func (c *conn) runBatch(ctx context.Context, cl *call, independent bool) ([]exec
 	s.substitute(cl)
 	results, e := s.runBatch(ctx, cl, independent)
 	c.bad = c.bad || s.gone != nil || s.tx == txLost
-	s.fillRowid(results)
+	s.fillRowid(cl.stmts, results)
 	s.held = true
 	if e != nil {
 		c.schemaChanged(cl, e)

@@ -141,7 +141,7 @@ func (c *conn) run(ctx context.Context, cl *call) ([]exec.StmtResult, error) {
 			err = e
 		}
 		c.bad = c.bad || s.gone != nil || s.tx == txLost
-		s.fillRowid(results)
+		s.fillRowid(cl.stmts, results)
 	}
 	s.held = true
 	c.schemaChanged(cl, err)
@@ -166,11 +166,13 @@ func (c *conn) runShared(ctx context.Context, cl *call) ([]exec.StmtResult, erro
 	return resp.Results, nil
 }
 
-// fillRowid gives results the rowid that the session has from before it had a
-// stream of its own.
-func (s *session) fillRowid(results []exec.StmtResult) {
+// fillRowid gives the results of INSERTs that did not set it the rowid that the
+// session has from before it had a stream of its own. Of other statements sqld
+// tells none.
+func (s *session) fillRowid(stmts []exec.Stmt, results []exec.StmtResult) {
 	for i := range results {
-		if r := results[i].Result; r != nil && r.LastInsertID == 0 && !s.rowidUnsure {
+		r := results[i].Result
+		if r != nil && r.LastInsertID == 0 && stmts[i].Rowid != exec.RowidNone && !s.rowidUnsure {
 			r.LastInsertID = s.rowid
 		}
 	}

@@ -251,7 +251,7 @@ func (c *conn) endPipe(ctx context.Context, p *pipe, tail stream.Tail) (done boo
 		return true, c.endOneByOne(ctx, p, &cl, late, from)
 	}
 	c.bad = c.bad || s.gone != nil || s.tx == txLost
-	s.fillRowid(results)
+	s.fillRowid(cl.stmts, results)
 	if e != nil {
 		c.schemaChanged(&cl, e)
 		if s.tx == txOpen || s.tx == txPending {
