@@ -25,7 +25,7 @@ type Error struct {
 	// Code is SQLite's primary result code, 0 if SQLite was not reached.
 	Code int
 	// ExtendedCode is SQLite's extended result code, derived from the message
-	// where the server names only the primary one. A violated primary key is 2067
+	// where the server names only the primary one, as sqld does. A violated primary key is 2067
 	// like any unique constraint, since SQLite words both alike.
 	ExtendedCode int
 	// Message is the server's; it holds no credentials.
@@ -54,7 +54,7 @@ func newError(e *exec.Error, sqlText string, stmt int) error {
 		Message: e.Message, ServerCode: e.Code, HTTPStatus: e.Status, RetryAfter: e.RetryAfter,
 		Statement: stmt, SQL: sqltext.Redact(sqlText), proof: e.Proof, cause: e.Err,
 	}
-	x.Code, x.ExtendedCode = sqliteCodes(e.Code, e.Message)
+	x.Code, x.ExtendedCode = sqliteCodes(e.Code, e.Extended, e.Message)
 	return x
 }
 

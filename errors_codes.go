@@ -14,6 +14,17 @@ var primaryCodes = map[string]int{
 	"SQLITE_RANGE": 25, "SQLITE_NOTADB": 26,
 }
 
+// extendedCodes are SQLite's extended result codes by the names that Turso Cloud
+// gives (SQL over HTTP, section 9.2).
+var extendedCodes = map[string]int{
+	"SQLITE_CONSTRAINT_CHECK": 275, "SQLITE_CONSTRAINT_COMMITHOOK": 531,
+	"SQLITE_CONSTRAINT_FOREIGNKEY": 787, "SQLITE_CONSTRAINT_FUNCTION": 1043,
+	"SQLITE_CONSTRAINT_NOTNULL": 1299, "SQLITE_CONSTRAINT_PRIMARYKEY": 1555,
+	"SQLITE_CONSTRAINT_TRIGGER": 1811, "SQLITE_CONSTRAINT_UNIQUE": 2067,
+	"SQLITE_CONSTRAINT_VTAB": 2323, "SQLITE_CONSTRAINT_ROWID": 2579,
+	"SQLITE_CONSTRAINT_PINNED": 2835, "SQLITE_CONSTRAINT_DATATYPE": 3091,
+}
+
 // messageCodes are the beginnings of SQLite's messages and their extended codes.
 var messageCodes = []struct {
 	text string
@@ -29,7 +40,10 @@ var messageCodes = []struct {
 // sqliteCodes finds SQLite's numbers. The message counts only where it agrees
 // with the server's code, or where a replica has hidden that: RAISE can say
 // anything, and is all that remains of SQLITE_CONSTRAINT without a known text.
-func sqliteCodes(serverCode, message string) (primary, extended int) {
+func sqliteCodes(serverCode, extendedCode, message string) (primary, extended int) {
+	if code, ok := extendedCodes[extendedCode]; ok {
+		return code & 0xff, code
+	}
 	proxied := serverCode == "PROXY_ERROR" || strings.HasPrefix(message, "PROXY_ERROR")
 	primary = primaryCodes[serverCode]
 	if primary == 0 && !proxied {

@@ -46,6 +46,9 @@ type Error struct {
 	// Code is the server's name of the error, such as SQLITE_CONSTRAINT or
 	// STREAM_EXPIRED; empty if it gave none.
 	Code string
+	// Extended is the server's name of SQLite's extended code; empty if it gave
+	// none.
+	Extended string
 	// Message is the server's, or ours where there is none. It holds neither
 	// tokens nor the SQL's values.
 	Message string

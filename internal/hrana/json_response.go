@@ -198,6 +198,8 @@ func (r *jsonReader) error() *Error {
 			e.Message, have = r.text(), true
 		case "code":
 			e.Code = r.text()
+		case "extended_code":
+			e.ExtendedCode = r.text()
 		default:
 			r.skip()
 		}

@@ -67,6 +67,10 @@ func (w *jsonWriter) error(e *Error) {
 	w.text(e.Message)
 	w.raw(`,"code":`)
 	w.optional(e.Code)
+	if e.ExtendedCode != "" {
+		w.raw(`,"extended_code":`)
+		w.text(e.ExtendedCode)
+	}
 	w.raw("}")
 }
 

@@ -120,6 +120,9 @@ type StreamResult struct {
 type Error struct {
 	Message string
 	Code    string
+	// ExtendedCode is SQLite's name of the extended code, such as
+	// SQLITE_CONSTRAINT_UNIQUE; only Turso Cloud tells it, in JSON.
+	ExtendedCode string
 }
 
 // A BatchResult has one entry for each step in both slices; a step that was

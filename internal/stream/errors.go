@@ -11,7 +11,7 @@ func stmtError(e *hrana.Error) *exec.Error {
 	if e == nil {
 		return nil
 	}
-	x := &exec.Error{Source: exec.FromStatement, Proof: exec.Failed, Code: e.Code, Message: e.Message}
+	x := &exec.Error{Source: exec.FromStatement, Proof: exec.Failed, Code: e.Code, Extended: e.ExtendedCode, Message: e.Message}
 	switch e.Code {
 	case "SQL_PARSE_ERROR", "SQL_NO_STATEMENT", "SQL_MANY_STATEMENTS", "ARGS_INVALID", "ARGS_BOTH_POSITIONAL_AND_NAMED":
 		x.Proof = exec.NotExecuted

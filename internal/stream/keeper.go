@@ -117,7 +117,9 @@ func (s *Stream) ping(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, pingAfter)
 	defer cancel()
 	s.pool.pings.Add(1)
-	if _, err := s.attempt(ctx, exec.Write, &Plan{}); err != nil && err.StreamLost {
+	// A server may answer a request that asks for nothing by closing the stream
+	// (SQL over HTTP, section 5.1).
+	if _, err := s.attempt(ctx, exec.Write, &Plan{AskState: true}); err != nil && err.StreamLost {
 		s.lost = err
 	}
 }
