@@ -249,7 +249,7 @@ func TestTxReadOnly(t *testing.T) {
 			t.Errorf("RETURNING: %v", err)
 		}
 		for _, read := range []string{
-			"SAVEPOINT s", "SELECT a FROM t", "PRAGMA table_info(t)", "EXPLAIN DELETE FROM t", "VALUES (1)",
+			"SAVEPOINT s", "SELECT a FROM t", "PRAGMA table_info(t)", "EXPLAIN SELECT 1", "VALUES (1)",
 			"WITH x AS (SELECT 1) SELECT * FROM x", "ROLLBACK TO s", "RELEASE s",
 		} {
 			if _, err := tx.Exec(read); err != nil {
