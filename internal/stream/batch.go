@@ -106,6 +106,10 @@ func (p *Plan) separate(c *compiled, index uint64) {
 	if len(c.places) > 0 {
 		c.entered = c.places[0]
 	}
+	if p.Undo && c.v3 {
+		c.reqs = append(c.reqs, hrana.StreamReq{Type: hrana.BatchRequest, Batch: hrana.Batch{
+			Steps: []hrana.BatchStep{{Stmt: hrana.Stmt{SQL: "ROLLBACK"}, Cond: inTransaction}}}})
+	}
 }
 
 // readPlaces reads an answer by the places of its parts.

@@ -30,7 +30,7 @@ type Plan struct {
 	Stmts []exec.Stmt
 	// Shape is how Stmts depend on each other.
 	Shape Shape
-	// Undo rolls back what a failed script leaves open.
+	// Undo rolls back what a failed script, or Separate statements, leave open.
 	Undo bool
 	// Tail ends the transaction after Stmts.
 	Tail Tail

@@ -38,9 +38,7 @@ type Pool struct {
 	free []*Stream // the last used at the end
 	kept int       // streams in free, and those out that will come back
 
-	// seen is the highest replication index seen: on a replica no read goes back
-	// behind it.
-	seen atomic.Uint64
+	horizon horizon
 	// noClose: the server, of version 2, does not know close.
 	noClose atomic.Bool
 
@@ -73,27 +71,6 @@ func (p *Pool) Counters() Counters {
 	return Counters{Opened: p.opened.Load(), Reused: p.reused.Load(), Expired: p.expired.Load(),
 		Closed: p.closes.Load(), Retries: p.retries.Load(), Pings: p.pings.Load()}
 }
-
-// sawIndex carries the highest replication index from a result to the requests
-// that follow. Turso Cloud's index must not be interpreted; only sqld offers
-// protobuf, so where that is spoken the index is a number that grows.
-func (p *Pool) sawIndex(level hranahttp.Level, index uint64) {
-	for level == hranahttp.V3Protobuf {
-		old := p.seen.Load()
-		if index <= old || p.seen.CompareAndSwap(old, index) {
-			return
-		}
-	}
-}
-
-func (p *Pool) index(level hranahttp.Level) uint64 {
-	if level != hranahttp.V3Protobuf {
-		return 0
-	}
-	return p.seen.Load()
-}
-
-func (p *Pool) forgetIndex() { p.seen.Store(0) }
 
 // need is what a caller demands of a kept stream, and what one is still good for.
 type need uint8

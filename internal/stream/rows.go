@@ -170,6 +170,7 @@ func (s *Stream) Large(ctx context.Context, stmt *exec.Stmt, begin string, guard
 			Message: "the result is too large for one response, and the server offers no cursor"}
 	}
 	plan := Plan{Begin: begin, Guard: guard, Stmts: []exec.Stmt{*stmt}}
+	s.pool.arrive(ctx, level, &plan)
 	for attempt := 1; ; attempt++ {
 		o, err := s.large(ctx, level, &plan)
 		if err == nil {
@@ -208,7 +209,7 @@ func (s *Stream) large(ctx context.Context, level hranahttp.Level, plan *Plan) (
 	s.ready(level)
 	s.before = s.rowid
 	c := compiled{v3: true, begin: -1, checkAt: -1, probe: -1, tail: -1}
-	req := &hrana.CursorReq{Baton: s.baton, Batch: hrana.Batch{Steps: plan.steps(&c), ReplicationIndex: s.pool.index(level)}}
+	req := &hrana.CursorReq{Baton: s.baton, Batch: hrana.Batch{Steps: plan.steps(&c), ReplicationIndex: s.pool.horizon.asked(level, exec.Read, plan)}}
 	run, cancel := context.WithCancel(ctx)
 	cur, err := s.pool.client.Cursor(run, s.ep, level, req)
 	if err != nil {

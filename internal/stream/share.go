@@ -8,13 +8,14 @@ import (
 )
 
 // Share runs reads of several callers in one request: as steps of one batch, or
-// if separate as requests of one pipeline. whole is the error with which the
+// if separate as requests of one pipeline. It ends with a ROLLBACK that runs only
+// if one of them has left a transaction open, so that nobody inherits it. whole is the error with which the
 // server refused all of them, none of which has a result then; err is as that of
 // Run.
 func (p *Pool) Share(ctx context.Context, stmts []exec.Stmt, separate bool) (results []exec.StmtResult, whole *exec.Error, err error) {
 	plan := Plan{Stmts: stmts, Shape: Independent}
 	if separate {
-		plan.Shape = Separate
+		plan.Shape, plan.Undo = Separate, true
 	}
 	s, kept := p.take(unwritten)
 	plan.Close = !kept
@@ -45,6 +46,17 @@ func (o *Outcome) ServerTime() (sum time.Duration) {
 		add(o.Results[i].Result)
 	}
 	return sum
+}
+
+// wrote tells whether a plan has changed rows, and not in a transaction that is
+// still open.
+func (o *Outcome) wrote() bool {
+	for i := range o.Results {
+		if r := o.Results[i].Result; r != nil && r.RowsAffected > 0 && o.State != InTransaction {
+			return true
+		}
+	}
+	return false
 }
 
 // Abandoned tells whether err says that ctx ended after a write had been sent: the

@@ -112,6 +112,9 @@ func (s *Stream) Run(ctx context.Context, class exec.Class, p *Plan) (*Outcome, 
 	if err := s.settle(ctx); err != nil {
 		return nil, err
 	}
+	if s.pinned && class == exec.Read {
+		s.pool.arrive(ctx, s.level, p)
+	}
 	for attempt := 1; ; attempt++ {
 		o, err := s.attempt(ctx, class, p)
 		if err == nil {
@@ -159,15 +162,22 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 	client := s.pool.client
 	s.ready(client.Level())
 	s.before = s.rowid
-	c := p.compile(s.level, s.pool.index(s.level))
+	h := &s.pool.horizon
+	asked := h.asked(s.level, class, p)
+	index := asked
+	if class != exec.Read {
+		index = 0 // it is handed on to the primary
+	}
+	c := p.compile(s.level, index)
 	req := &hrana.PipelineReq{Baton: s.baton, Requests: c.reqs}
 	var reply *hranahttp.Reply
 	var err error
 	if class == exec.Read && !s.pinned && p.Late == nil {
 		// A read that nobody waits for is cut off, which stops it on the server.
-		reply, err = client.Pipeline(ctx, s.ep, s.level, req)
+		reply, err = s.pool.pipelineRead(ctx, s, req, index)
 	} else {
-		reply, err = client.PipelineDetached(ctx, s.ep, s.level, req, s.pool.endLate(s.level, p.Late))
+		wire := h.wire(s.level, class, c.reqs)
+		reply, err = client.PipelineDetached(ctx, s.ep, wire, req, s.pool.endLate(s.level, p.Late))
 	}
 	if err != nil {
 		return nil, s.failed(err.(*exec.Error))
@@ -182,6 +192,9 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 	}
 	o := p.outcome(&c, reply.Results)
 	s.learn(p, o)
+	if h.learn(class, asked, reply.Results) && s.level == hranahttp.V3Protobuf && o.wrote() {
+		s.pool.askIndex(ctx)
+	}
 	if s.baton == "" {
 		if s.pinned && !p.Close {
 			s.lost = &exec.Error{Source: exec.FromServer, Proof: exec.NotExecuted, Message: "the server has closed the stream", StreamLost: true}
@@ -220,7 +233,7 @@ func (s *Stream) failed(err *exec.Error) *exec.Error {
 		s.forget()
 		// The server may have restarted, and its replication index gone back with
 		// it; to ask for one that it has not reached would wait for ever.
-		s.pool.forgetIndex()
+		s.pool.horizon.forget()
 	}
 	return err
 }
@@ -250,7 +263,6 @@ func (s *Stream) learn(p *Plan, o *Outcome) {
 			s.rowidUnsure = s.rowidUnsure || stmt.Rowid != exec.RowidNone && (o.Results[i].Err != nil || o.Whole != nil)
 			continue
 		}
-		s.pool.sawIndex(s.level, r.ReplicationIndex)
 		before := s.rowid
 		if r.LastInsertID != 0 {
 			s.rowid, s.rowidUnsure = r.LastInsertID, false

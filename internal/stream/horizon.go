@@ -1,0 +1,160 @@
+package stream
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/hrana"
+	"github.com/turso-opt/turso-opt/internal/hranahttp"
+)
+
+// A horizon is how far the database's replication has got, as far as answers have
+// told. sqld's replicas serve reads from what has arrived there and hand writes
+// on to the primary, so that a read may be older than a write of the same client,
+// unless it says which index it wants to see. On a primary none of it matters,
+// and nothing is sent for it.
+//
+// Turso Cloud's index must not be interpreted. Only sqld offers protobuf, so
+// where that is spoken the index is a number that grows, until the primary
+// restarts: then it goes back, with all rows kept, and a replica that is asked
+// for an index that it had before does not answer.
+type horizon struct {
+	// seen is the highest index that an answer has told.
+	seen atomic.Uint64
+	// reached is the highest that the server is known to serve reads from. To ask
+	// for more may take for ever.
+	reached atomic.Uint64
+	role    atomic.Uint32
+}
+
+// The roles of a server.
+const (
+	unknownRole uint32 = iota
+	primaryRole
+	replicaRole
+)
+
+// arrives is how long a read waits at most for what its client has seen to arrive
+// at a replica. It is then sent again without that wish.
+const arrives = 3 * time.Second
+
+// asked is what a read asks to see, or what has been seen when a write is sent. In
+// a transaction the primary answers.
+func (h *horizon) asked(level hranahttp.Level, class exec.Class, p *Plan) uint64 {
+	if level != hranahttp.V3Protobuf || class == exec.Read && (p.Guard || p.Begin != "") {
+		return 0
+	}
+	return h.seen.Load()
+}
+
+// forget is for a server that may have restarted.
+func (h *horizon) forget() {
+	h.seen.Store(0)
+	h.reached.Store(0)
+}
+
+func raise(n *atomic.Uint64, to uint64) {
+	for {
+		if old := n.Load(); to <= old || n.CompareAndSwap(old, to) {
+			return
+		}
+	}
+}
+
+// wire is the level that a request is sent at, which may be another than its
+// stream's: sqld takes a baton in any. In protobuf the answer to a batch does not
+// tell the index, in JSON it does.
+func (h *horizon) wire(level hranahttp.Level, class exec.Class, reqs []hrana.StreamReq) hranahttp.Level {
+	if level != hranahttp.V3Protobuf || class == exec.Read || h.role.Load() != replicaRole {
+		return level
+	}
+	for i := range reqs {
+		if reqs[i].Type == hrana.BatchRequest {
+			return hranahttp.V3JSON
+		}
+	}
+	return level
+}
+
+// learn takes from answers what they tell of the index; before it is known what
+// the server speaks, too. asked is what a read wanted to see, or what had been seen
+// when a write was sent. untold: a replica has not told the index that a write has
+// led to.
+func (h *horizon) learn(class exec.Class, asked uint64, results []hrana.StreamResult) (untold bool) {
+	told := uint64(0)
+	for i := range results {
+		switch r := &results[i]; {
+		case r.Stmt != nil:
+			told = max(told, r.Stmt.ReplicationIndex)
+			h.learnRole(class, r.Stmt)
+		case r.Batch != nil:
+			told = max(told, r.Batch.ReplicationIndex)
+			for _, step := range r.Batch.Steps {
+				h.learnRole(class, step)
+			}
+		}
+	}
+	role := h.role.Load()
+	switch {
+	case class == exec.Read:
+		raise(&h.reached, max(asked, told))
+	case told > 0 && told < asked:
+		h.forget() // the primary has restarted
+	case role == primaryRole:
+		raise(&h.reached, told)
+	}
+	raise(&h.seen, told)
+	return class == exec.Write && role == replicaRole && told == 0
+}
+
+// learnRole tells a primary, which counts the rows that it writes, from a replica,
+// which has nothing to say of a write but its outcome.
+func (h *horizon) learnRole(class exec.Class, r *exec.Result) {
+	switch {
+	case class == exec.Read || r == nil || r.RowsAffected == 0:
+	case r.RowsWritten > 0:
+		h.setRole(primaryRole)
+	case r.ServerTime == 0:
+		h.setRole(replicaRole)
+	}
+}
+
+func (h *horizon) setRole(role uint32) {
+	if h.role.Load() != role {
+		h.role.Store(role)
+	}
+}
+
+// pipelineRead sends a read that wants to see index.
+func (p *Pool) pipelineRead(ctx context.Context, s *Stream, req *hrana.PipelineReq, index uint64) (*hranahttp.Reply, error) {
+	if index > p.horizon.reached.Load() {
+		// If it takes too long the request fails as one whose connection has broken
+		// does: the horizon is forgotten and the read is sent again.
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, arrives)
+		defer cancel()
+	}
+	return p.client.Pipeline(ctx, s.ep, s.level, req)
+}
+
+// arrive waits until what has been seen has arrived at the server, for reads that
+// cannot be cut off while they wait for it.
+func (p *Pool) arrive(ctx context.Context, level hranahttp.Level, plan *Plan) {
+	if p.horizon.asked(level, exec.Read, plan) > p.horizon.reached.Load() {
+		_, _ = p.Do(ctx, &exec.Request{Class: exec.Read, Stmts: []exec.Stmt{{SQL: "SELECT 1", Note: new(exec.Note)}}})
+	}
+}
+
+// askIndex asks for the index that a write has led to, which its answer has not
+// told. A replica hands a BEGIN on to the primary, and so its answer is the
+// primary's.
+func (p *Pool) askIndex(ctx context.Context) {
+	begin, rollback := hrana.Stmt{SQL: "BEGIN"}, hrana.Stmt{SQL: "ROLLBACK"}
+	reply, err := p.client.Pipeline(ctx, p.client.Home(), hranahttp.V3Protobuf, &hrana.PipelineReq{Requests: []hrana.StreamReq{
+		{Type: hrana.Execute, Stmt: begin}, {Type: hrana.Execute, Stmt: rollback}, {Type: hrana.Close}}})
+	if err == nil {
+		p.horizon.learn(exec.Write, 0, reply.Results)
+	}
+}
