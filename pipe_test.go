@@ -57,9 +57,9 @@ func TestPipelinedTransactionIsOneRoundTrip(t *testing.T) {
 				id, err1 := c.res.LastInsertId()
 				rows, err2 := c.res.RowsAffected()
 				if i == 2 && !e.native {
-				id = c.id // bases differ in what an UPDATE has
-			}
-			if err := errors.Join(err1, err2); err != nil || id != c.id || rows != c.rows {
+					id = c.id // bases differ in what an UPDATE has
+				}
+				if err := errors.Join(err1, err2); err != nil || id != c.id || rows != c.rows {
 					t.Errorf("lock %v, result %d: id %d, rows %d, %v", lock, i, id, rows, err)
 				}
 			}
