@@ -23,7 +23,8 @@ type baseStmt struct {
 // asks whoever has that interface, so a statement must not have it for nothing.
 type convertingStmt struct {
 	baseStmt
-	columns driver.ColumnConverter //nolint:staticcheck // some drivers have nothing else
+	//lint:ignore SA1019 some drivers have nothing else
+	columns driver.ColumnConverter
 }
 
 func (s *convertingStmt) ColumnConverter(i int) driver.ValueConverter {
@@ -31,7 +32,8 @@ func (s *convertingStmt) ColumnConverter(i int) driver.ValueConverter {
 }
 
 func newBaseStmt(c *baseConn, s driver.Stmt) driver.Stmt {
-	if cc, ok := s.(driver.ColumnConverter); ok { //nolint:staticcheck // as above
+	//lint:ignore SA1019 some drivers have nothing else
+	if cc, ok := s.(driver.ColumnConverter); ok {
 		return &convertingStmt{baseStmt{s, c}, cc}
 	}
 	return &baseStmt{s, c}
@@ -50,4 +52,29 @@ func (s *baseStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (d
 
 func (s *baseStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
 	return queryStmt(ctx, s.Stmt, args)
+}
+
+// execStmt and queryStmt run a statement by whatever way it has.
+func execStmt(ctx context.Context, stmt driver.Stmt, args []driver.NamedValue) (driver.Result, error) {
+	if s, ok := stmt.(driver.StmtExecContext); ok {
+		return s.ExecContext(ctx, args)
+	}
+	values, err := unnamed(ctx, args)
+	if err != nil {
+		return nil, err
+	}
+	//lint:ignore SA1019 it is all that this driver has
+	return stmt.Exec(values)
+}
+
+func queryStmt(ctx context.Context, stmt driver.Stmt, args []driver.NamedValue) (driver.Rows, error) {
+	if s, ok := stmt.(driver.StmtQueryContext); ok {
+		return s.QueryContext(ctx, args)
+	}
+	values, err := unnamed(ctx, args)
+	if err != nil {
+		return nil, err
+	}
+	//lint:ignore SA1019 it is all that this driver has
+	return stmt.Query(values)
 }

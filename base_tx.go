@@ -42,7 +42,8 @@ func (c *baseConn) legacyBegin(ctx context.Context, opts driver.TxOptions) (driv
 	if opts.ReadOnly {
 		return nil, errors.New("sql: driver does not support read-only transactions")
 	}
-	tx, err := c.Conn.Begin() //nolint:staticcheck // it is all that this driver has
+	//lint:ignore SA1019 it is all that this driver has
+	tx, err := c.Conn.Begin()
 	if err == nil && ctx.Err() != nil {
 		_ = tx.Rollback()
 		return nil, ctx.Err()
@@ -103,11 +104,7 @@ func (c *baseConn) exec(ctx context.Context, text string) error {
 	if err != nil {
 		return err
 	}
-	if e, ok := s.(driver.StmtExecContext); ok {
-		_, err = e.ExecContext(ctx, nil)
-	} else {
-		_, err = s.Exec(nil) //nolint:staticcheck // it is all that this driver has
-	}
+	_, err = execStmt(ctx, s, nil)
 	return errors.Join(err, s.Close())
 }
 

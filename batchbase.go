@@ -150,34 +150,13 @@ func (c *baseConn) itemArgs(stmt driver.Stmt, item *batchItem) ([]driver.NamedVa
 }
 
 func defaultCheck(stmt driver.Stmt, nv *driver.NamedValue, i int) (err error) {
-	if cc, ok := stmt.(driver.ColumnConverter); ok { //nolint:staticcheck // some drivers have nothing else
+	//lint:ignore SA1019 some drivers have nothing else
+	if cc, ok := stmt.(driver.ColumnConverter); ok {
 		nv.Value, err = cc.ColumnConverter(i).ConvertValue(nv.Value)
 		return err
 	}
 	nv.Value, err = driver.DefaultParameterConverter.ConvertValue(nv.Value)
 	return err
-}
-
-func execStmt(ctx context.Context, stmt driver.Stmt, args []driver.NamedValue) (driver.Result, error) {
-	if s, ok := stmt.(driver.StmtExecContext); ok {
-		return s.ExecContext(ctx, args)
-	}
-	values, err := unnamed(ctx, args)
-	if err != nil {
-		return nil, err
-	}
-	return stmt.Exec(values) //nolint:staticcheck // it is all that this driver has
-}
-
-func queryStmt(ctx context.Context, stmt driver.Stmt, args []driver.NamedValue) (driver.Rows, error) {
-	if s, ok := stmt.(driver.StmtQueryContext); ok {
-		return s.QueryContext(ctx, args)
-	}
-	values, err := unnamed(ctx, args)
-	if err != nil {
-		return nil, err
-	}
-	return stmt.Query(values) //nolint:staticcheck // it is all that this driver has
 }
 
 var (
