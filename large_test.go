@@ -26,9 +26,6 @@ func makeLarge(t testing.TB, db execer) {
 	mustExec(t, db, "CREATE TABLE t (a)")
 }
 
-// cursorModes are those whose servers have cursors.
-var cursorModes = nativeModes[:5]
-
 // readLarge reads rows from the from-th to the last, and closes them.
 func readLarge(t testing.TB, rows *sql.Rows, from, to int) {
 	t.Helper()
@@ -99,7 +96,7 @@ func TestLarge(t *testing.T) {
 
 // Without a cursor a result that is too large is an error that says so.
 func TestLargeWithoutCursor(t *testing.T) {
-	inModes(t, nativeModes[5:], func(t *testing.T, e *env) {
+	inModes(t, modesThat(func(m mode) bool { return m.v2 }), func(t *testing.T, e *env) {
 		db := e.open(t)
 		makeLarge(t, db)
 		for range 2 {

@@ -32,6 +32,8 @@ type mode struct {
 	native bool
 	// profile of the embedded server; real and file exclude it.
 	profile hranatest.Profile
+	// nullBatons: the server keeps a stream only as long as it must.
+	nullBatons bool
 	// real: a real sqld.
 	real bool
 	// file: a local database through the registered SQLite driver.
@@ -47,6 +49,7 @@ var (
 		{name: "sqld auto", native: true, real: true},
 		{name: "embedded sqld", native: true, profile: hranatest.Sqld},
 		{name: "embedded cloud", native: true, profile: hranatest.Cloud},
+		{name: "embedded cloud without batons", native: true, profile: hranatest.Cloud, nullBatons: true},
 		{name: "embedded v2", native: true, profile: hranatest.V2, v2: true},
 	}
 	otherModes = []mode{
@@ -82,7 +85,7 @@ func newEnv(t testing.TB, m mode) *env {
 	case m.file:
 		e.url = "file:" + filepath.Join(t.TempDir(), "test.db")
 	default:
-		e.embedded = hranatest.NewServer(t, hranatest.Options{Profile: m.profile})
+		e.embedded = hranatest.NewServer(t, hranatest.Options{Profile: m.profile, NullBatons: m.nullBatons})
 		e.url = e.embedded.URL()
 	}
 	return e

@@ -153,7 +153,7 @@ func visit(t testing.TB, db *sql.DB, i int) {
 // Statements of any number of callers, and sessions that come and go, use few of
 // the server's streams, and a DB that is closed leaves none.
 func TestRequestsLeaveNoStreams(t *testing.T) {
-	for _, m := range nativeModes[:5] { // version 2 cannot close them
+	for _, m := range cursorModes { // version 2 cannot close them
 		t.Run(m.name, func(t *testing.T) {
 			var e *env
 			if m.real {

@@ -83,6 +83,10 @@ func TestRowidOfSession(t *testing.T) {
 				{"INSERT INTO keyed VALUES ('a', 1)", 70},
 				{"INSERT INTO seen VALUES (72, 'b')", 70},
 				{"INSERT INTO logged VALUES (73, 0)", 73},
+				{"UPDATE plain SET n = 3", 0},
+				{"DELETE FROM plain WHERE id = -1", 0},
+				{"SELECT 1", 0},
+				{"CREATE TABLE IF NOT EXISTS plain (a)", 0},
 				{"REPLACE INTO keyed VALUES ('a', 2)", 73},
 				{"INSERT INTO plain VALUES (74, 'c', 0); INSERT OR IGNORE INTO plain VALUES (75, 'c', 0)", 74},
 			} {

@@ -182,7 +182,8 @@ func TestSessionLastChanges(t *testing.T) {
 			if n := queryInt(t, c, "SELECT b FROM t WHERE a = 90"); n != 73 {
 				t.Errorf("in an INSERT they gave %d", n)
 			}
-			if n := queryInt(t, c, "SELECT total_changes()"); n != 5 {
+			// Where the stream does not last, neither does what only the server counts.
+			if n := queryInt(t, c, "SELECT total_changes()"); n != 5 && !e.nullBatons {
 				t.Errorf("total_changes() = %d, want 5", n)
 			}
 			mustExec(t, c, "DELETE FROM t WHERE a > 60")

@@ -28,8 +28,21 @@ var losses = []loss{
 	{"restarted", sqldModes, func(t testing.TB, e *env) { restart(t, e) }},
 }
 
-// sqldModes and embeddedModes are the native modes by their server.
-var sqldModes, embeddedModes = nativeModes[:3], nativeModes[3:]
+// Native modes by their server: sqld, hranatest, those that have cursors.
+var (
+	sqldModes     = modesThat(func(m mode) bool { return m.real })
+	embeddedModes = modesThat(func(m mode) bool { return !m.real })
+	cursorModes   = modesThat(func(m mode) bool { return !m.v2 })
+)
+
+func modesThat(fit func(mode) bool) (modes []mode) {
+	for _, m := range nativeModes {
+		if fit(m) {
+			modes = append(modes, m)
+		}
+	}
+	return modes
+}
 
 // restart kills sqld as a power cut would, and starts it again.
 func restart(t testing.TB, e *env) {
