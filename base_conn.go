@@ -5,7 +5,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"time"
 )
 
 // A BaseConn is what sql.Conn.Raw gives on a base other than the native one.
@@ -39,13 +38,13 @@ type baseConn struct {
 	// partial: the driver cannot run both kinds of texts without preparing them.
 	// See convert.
 	partial bool
-	bad     bool      // not to be used again
-	inTx    bool      // in a transaction by BeginTx
-	since   time.Time // since when it is in use; zero while it is not
+	bad     bool // not to be used again
+	inTx    bool // in a transaction by BeginTx
+	use     poolUse
 }
 
 func newBaseConn(c *Connector, dc driver.Conn) *baseConn {
-	b := &baseConn{Conn: dc, connector: c, since: c.uses.begin(c)}
+	b := &baseConn{Conn: dc, connector: c}
 	b.partial = !b.execs() || !b.queries()
 	return b
 }
@@ -74,6 +73,7 @@ func (c *baseConn) PrepareContext(ctx context.Context, query string) (driver.Stm
 	if c.bad {
 		return nil, driver.ErrBadConn
 	}
+	c.use.begin(c.connector)
 	s, err := c.prepare(ctx, query)
 	if err != nil || !c.partial {
 		return s, err
@@ -110,6 +110,7 @@ func (c *baseConn) ExecContext(ctx context.Context, query string, args []driver.
 	if c.bad {
 		return nil, driver.ErrBadConn
 	}
+	c.use.begin(c.connector)
 	if c.partial && c.execs() {
 		var err error
 		if args, err = c.convert(args); err != nil {
@@ -118,7 +119,9 @@ func (c *baseConn) ExecContext(ctx context.Context, query string, args []driver.
 	}
 	switch e := c.Conn.(type) {
 	case driver.ExecerContext:
-		return e.ExecContext(ctx, query, args)
+		r, err := e.ExecContext(ctx, query, args)
+		c.use.failed(err)
+		return r, err
 	case legacyExecer:
 		values, err := unnamed(ctx, args)
 		if err != nil {
@@ -133,6 +136,7 @@ func (c *baseConn) QueryContext(ctx context.Context, query string, args []driver
 	if c.bad {
 		return nil, driver.ErrBadConn
 	}
+	c.use.begin(c.connector)
 	if b := batchOf(args); b != nil {
 		return c.queryBatch(ctx, b)
 	}
@@ -144,7 +148,9 @@ func (c *baseConn) QueryContext(ctx context.Context, query string, args []driver
 	}
 	switch q := c.Conn.(type) {
 	case driver.QueryerContext:
-		return q.QueryContext(ctx, query, args)
+		r, err := q.QueryContext(ctx, query, args)
+		c.use.failed(err)
+		return r, err
 	case legacyQueryer:
 		values, err := unnamed(ctx, args)
 		if err != nil {
@@ -216,6 +222,7 @@ func (c *baseConn) Ping(ctx context.Context) error {
 	if c.bad {
 		return driver.ErrBadConn
 	}
+	c.use.begin(c.connector)
 	if p, ok := c.Conn.(driver.Pinger); ok {
 		return p.Ping(ctx)
 	}
@@ -223,7 +230,7 @@ func (c *baseConn) Ping(ctx context.Context) error {
 }
 
 func (c *baseConn) ResetSession(ctx context.Context) error {
-	c.since = c.connector.uses.begin(c.connector)
+	c.use.begin(c.connector)
 	if r, ok := c.Conn.(driver.SessionResetter); ok {
 		return r.ResetSession(ctx)
 	}
@@ -231,9 +238,8 @@ func (c *baseConn) ResetSession(ctx context.Context) error {
 }
 
 func (c *baseConn) IsValid() bool {
-	kick := c.connector.uses.end(c.since)
-	c.since = time.Time{}
-	if c.bad || kick {
+	c.use.end()
+	if c.bad {
 		return false
 	}
 	if v, ok := c.Conn.(driver.Validator); ok {
@@ -244,6 +250,7 @@ func (c *baseConn) IsValid() bool {
 
 func (c *baseConn) Close() error {
 	err := c.Conn.Close()
+	c.use.end()
 	if c.owned != nil {
 		err = errors.Join(err, c.owned.Close())
 	}

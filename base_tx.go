@@ -13,6 +13,7 @@ func (c *baseConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.T
 	if c.bad {
 		return nil, driver.ErrBadConn
 	}
+	c.use.begin(c.connector)
 	lock := txLock(ctx, c.connector.cfg)
 	if lock > TxDeferred && !opts.ReadOnly {
 		if err := checkIsolation(opts.Isolation); err != nil {
@@ -27,6 +28,7 @@ func (c *baseConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.T
 	} else {
 		tx, err = c.legacyBegin(ctx, opts)
 	}
+	c.use.failed(err)
 	if err != nil {
 		return nil, err
 	}

@@ -139,8 +139,8 @@ type Config struct {
 	// DefaultPoolInterval.
 	PoolInterval time.Duration
 	// PoolUp is the utilisation from which the pool may grow, PoolDown the one
-	// below which it may shrink, from 0 to 1; zero means DefaultPoolUp and
-	// DefaultPoolDown.
+	// up to which it may shrink, more than 0 and at most 1; zero means
+	// DefaultPoolUp and DefaultPoolDown.
 	PoolUp, PoolDown float64
 	// PoolCooldown is how long less must have been needed before the pool shrinks;
 	// zero means DefaultPoolCooldown.

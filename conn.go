@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
-	"time"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
 	"github.com/turso-opt/turso-opt/internal/sqltext"
@@ -28,12 +27,12 @@ type conn struct {
 	connector *Connector
 	owned     *Connector // closed with the connection
 	session   session
-	bad       bool      // not to be used again
-	since     time.Time // since when it is in use; zero while it is not
+	bad       bool // not to be used again
+	use       poolUse
 }
 
 func newConn(c *Connector) *conn {
-	return &conn{connector: c, since: c.uses.begin(c), session: session{pool: c.pool, lanes: c.lanes}}
+	return &conn{connector: c, session: session{pool: c.pool, lanes: c.lanes}}
 }
 
 func (c *conn) Prepare(query string) (driver.Stmt, error) {
@@ -117,6 +116,7 @@ func (c *conn) queryText(ctx context.Context, text *sqltext.Text, args []driver.
 // it has an outcome.
 func (c *conn) run(ctx context.Context, cl *call) ([]exec.StmtResult, error) {
 	s := &c.session
+	c.use.begin(c.connector)
 	if c.connector.closed.Load() {
 		return nil, ErrClosed
 	}
@@ -145,7 +145,7 @@ func (c *conn) run(ctx context.Context, cl *call) ([]exec.StmtResult, error) {
 	}
 	s.held = true
 	c.schemaChanged(cl, err)
-	c.connector.uses.served(results)
+	c.use.served(results)
 	if err != nil {
 		var e *exec.Error
 		if errors.As(err, &e) {
@@ -198,6 +198,7 @@ func (c *conn) CheckNamedValue(nv *driver.NamedValue) error { return checkNamedV
 // and the database. It does not touch the session. Without a deadline it takes
 // at most Config.Timeout.
 func (c *conn) Ping(ctx context.Context) error {
+	c.use.begin(c.connector)
 	if c.connector.closed.Load() {
 		return ErrClosed
 	}
@@ -222,7 +223,7 @@ func (c *conn) ResetSession(context.Context) error {
 	if c.connector.closed.Load() {
 		return driver.ErrBadConn
 	}
-	c.since = c.connector.uses.begin(c.connector)
+	c.use.begin(c.connector)
 	return nil
 }
 
@@ -230,14 +231,14 @@ func (c *conn) ResetSession(context.Context) error {
 // the session's stream is wanted elsewhere.
 func (c *conn) IsValid() bool {
 	c.session.reset()
-	kick := c.connector.uses.end(c.since)
-	c.since = time.Time{}
-	return !c.bad && !kick && !c.connector.closed.Load()
+	c.use.end()
+	return !c.bad && !c.connector.closed.Load()
 }
 
 // Close ends the session. The server is told so beside.
 func (c *conn) Close() error {
 	c.session.reset()
+	c.use.end()
 	c.bad = true
 	if c.owned != nil {
 		return c.owned.Close()
@@ -250,6 +251,7 @@ func (c *conn) error(ctx context.Context, e *exec.Error, sqlText string, stmt in
 	if e == nil {
 		return nil
 	}
+	c.use.failed(e)
 	if err := ctx.Err(); err != nil && errors.Is(e, err) && e.Code == "" {
 		return ctxError(err, e.Proof == exec.OutcomeUnknown)
 	}

@@ -32,7 +32,6 @@ type Connector struct {
 	log    *slog.Logger
 	driver *Driver
 	closed atomic.Bool
-	uses   uses
 	sizer  atomic.Pointer[PoolSizer]
 	base   driver.Connector // the base of Wrap and of other bases; nil for native
 

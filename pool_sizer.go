@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/turso-opt/turso-opt/internal/exec"
 	"github.com/turso-opt/turso-opt/internal/limit"
 )
 
@@ -17,37 +16,50 @@ const (
 	// DefaultPoolMin and DefaultPoolMax bound the size of the pool.
 	DefaultPoolMin = 2
 	DefaultPoolMax = 100
-	// DefaultPoolInterval is how often the controller looks.
+	// DefaultPoolInterval is how often the controller looks. While all connections
+	// are in use it looks eight times as often.
 	DefaultPoolInterval = 100 * time.Millisecond
-	// DefaultPoolUp is the utilisation from which the pool may grow,
-	// DefaultPoolDown the one below which it may shrink.
+	// DefaultPoolUp is the utilisation from which the pool may grow although nobody
+	// waits, DefaultPoolDown the one up to which it may shrink.
 	DefaultPoolUp   = 0.7
-	DefaultPoolDown = 0.6
+	DefaultPoolDown = 0.7
 	// DefaultPoolCooldown is how long less must have been needed before the pool
 	// shrinks.
 	DefaultPoolCooldown = 2 * time.Second
 )
 
-// poolDecisions is how many decisions are remembered.
-const poolDecisions = 256
+const (
+	// poolDecisions is how many decisions are remembered.
+	poolDecisions = 256
+	// minPoolInterval is the least PoolInterval: database/sql's statistics cost a
+	// lock that every use of a connection needs too.
+	minPoolInterval = time.Millisecond
+	// poolRest is after how many intervals without any use the controller's
+	// goroutine ends, once the pool is at its least.
+	poolRest = 10
+)
 
 // A PoolSizer moves SetMaxOpenConns and SetMaxIdleConns of a sql.DB, always both
-// together, to what the load needs. It has a goroutine only while the DB is in
-// use.
+// together, to what the load needs; docs/pool.md explains how. It has a goroutine
+// only while the DB is in use. It is safe for concurrent use.
 type PoolSizer struct {
 	db        *sql.DB
 	connector *Connector
 	cfg       limit.PoolConfig
 	interval  time.Duration
+	life      context.Context // ends with Stop
+	end       context.CancelFunc
 
-	running atomic.Bool // looked at by every use of a connection
+	uses    poolUses
+	size    atomic.Int64  // as last applied
+	running atomic.Bool   // there is a goroutine, or is going to be
+	pressed chan struct{} // all connections are in use
+
 	mu      sync.Mutex
 	stopped bool
-	stop    context.CancelFunc // of the goroutine; nil while there is none
-	done    chan struct{}
+	own     sync.WaitGroup // goroutines
 	law     *limit.Pool
 	stats   PoolStats
-	last    poolTotals
 }
 
 // PoolStats are those of the pool controller.
@@ -59,7 +71,7 @@ type PoolStats struct {
 	Size int
 	// Grown, Shrunk and Capped count the decisions of each kind.
 	Grown, Shrunk, Capped uint64
-	// Decisions are the last 256 that changed the size, the oldest first.
+	// Decisions are the last 256, each of which changed the size, the oldest first.
 	Decisions []PoolDecision
 }
 
@@ -71,9 +83,12 @@ type PoolDecision struct {
 	Reason string
 }
 
-// TunePool has a controller adjust the size of db's pool from now on, as cfg
-// says; nil is the DB's own Config. It ends with Stop or with db.Close. A DB of
-// OpenDB has one from the start, and a second is refused.
+// TunePool has a controller adjust the size of db's pool from now on, as the
+// fields of cfg say whose names begin with Pool; nil is the DB's own Config. It
+// ends with Stop or with db.Close. A DB of OpenDB has one from the start, and a
+// second is refused.
+//
+// db must be directly one of this driver; it may be one of any base, or of Wrap.
 func TunePool(db *sql.DB, cfg *Config) (*PoolSizer, error) {
 	d, ok := db.Driver().(*Driver)
 	if !ok || d.connector == nil {
@@ -86,12 +101,13 @@ func TunePool(db *sql.DB, cfg *Config) (*PoolSizer, error) {
 	if err := cfg.validatePool(); err != nil {
 		return nil, err
 	}
-	p := &PoolSizer{db: db, connector: c, cfg: cfg.pool(), interval: cfg.PoolInterval}
-	if p.interval == 0 {
-		p.interval = DefaultPoolInterval
-	}
-	p.law = limit.NewPool(p.cfg)
+	p := &PoolSizer{db: db, connector: c, cfg: cfg.pool(), interval: cfg.poolInterval(), pressed: make(chan struct{}, 1)}
+	p.life, p.end = context.WithCancel(context.Background())
+	// A DB that is in use already keeps what it uses.
+	p.law = limit.NewPool(p.cfg, limit.Staff(float64(db.Stats().InUse)))
+	p.size.Store(int64(p.law.Size()))
 	if !c.sizer.CompareAndSwap(nil, p) {
+		p.end()
 		return nil, errors.New("turso-opt: TunePool: the database has a pool controller already")
 	}
 	if c.closed.Load() {
@@ -99,37 +115,45 @@ func TunePool(db *sql.DB, cfg *Config) (*PoolSizer, error) {
 		return nil, ErrClosed
 	}
 	p.apply(p.law.Size())
-	p.last = p.totals()
 	return p, nil
 }
 
-// validatePool refuses bounds that contradict each other.
+// validatePool refuses what contradicts itself.
 func (c *Config) validatePool() error {
 	switch p := c.pool(); {
 	case p.Min < 1:
 		return errors.New("turso-opt: pool_min: want 1 or more")
 	case p.Max < p.Min:
 		return errors.New("turso-opt: pool_max: is less than pool_min")
-	case p.Up <= 0 || p.Up > 1:
+	case !(p.Up > 0 && p.Up <= 1): // NaN is neither
 		return errors.New("turso-opt: PoolUp: want more than 0 and at most 1")
-	case p.Down < 0 || p.Down > p.Up:
-		return errors.New("turso-opt: PoolDown: want from 0 to PoolUp")
-	case p.Cooldown < 0, c.PoolInterval < 0:
-		return errors.New("turso-opt: PoolCooldown, PoolInterval: must not be negative")
+	case !(p.Down > 0 && p.Down <= p.Up):
+		return errors.New("turso-opt: PoolDown: want more than 0 and at most PoolUp")
+	case p.Cooldown < 0:
+		return errors.New("turso-opt: PoolCooldown: must not be negative")
+	case c.poolInterval() < minPoolInterval:
+		return errors.New("turso-opt: PoolInterval: want 1ms or more")
 	}
 	return nil
 }
 
+// pool is c's part of the law's configuration.
 func (c *Config) pool() limit.PoolConfig {
 	p := limit.PoolConfig{Min: c.PoolMin, Max: c.PoolMax, Up: c.PoolUp, Down: c.PoolDown, Cooldown: c.PoolCooldown}
 	if p.Min == 0 {
 		p.Min = DefaultPoolMin
+		if p.Max > 0 {
+			p.Min = min(p.Min, p.Max)
+		}
 	}
 	if p.Max == 0 {
 		p.Max = max(DefaultPoolMax, p.Min)
 	}
 	if p.Up == 0 {
 		p.Up = DefaultPoolUp
+		if p.Down > 0 && p.Down <= 1 {
+			p.Up = max(p.Up, p.Down)
+		}
 	}
 	if p.Down == 0 {
 		p.Down = min(DefaultPoolDown, p.Up)
@@ -140,148 +164,171 @@ func (c *Config) pool() limit.PoolConfig {
 	return p
 }
 
-// Stop ends the controller and leaves the pool as it is.
+func (c *Config) poolInterval() time.Duration {
+	if c.PoolInterval == 0 {
+		return DefaultPoolInterval
+	}
+	return c.PoolInterval
+}
+
+// Stop ends the controller and leaves the pool as it is. Nothing of the
+// controller runs when it returns. Calls after the first do nothing.
 func (p *PoolSizer) Stop() {
 	p.mu.Lock()
 	p.stopped = true
-	stop, done := p.stop, p.done
 	p.mu.Unlock()
-	if stop != nil {
-		stop()
-		<-done
-	}
+	p.end()
+	p.own.Wait()
 	p.connector.sizer.CompareAndSwap(p, nil)
 }
 
-// wake starts the controller's goroutine when the DB comes into use. It is
-// called for each use of a connection.
-func (p *PoolSizer) wake() {
-	if p.running.Load() {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.stopped || p.running.Load() {
-		return
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	p.stop, p.done = cancel, make(chan struct{})
-	p.running.Store(true)
-	go p.run(ctx, p.done)
-}
-
-// idleAfter is how many intervals without any use end the goroutine, once the
-// pool is at its least.
-const idleAfter = 10
-
-func (p *PoolSizer) run(ctx context.Context, done chan struct{}) {
-	defer close(done)
-	tick := time.NewTicker(p.interval)
-	defer tick.Stop()
-	quiet := 0
-	for {
+// begin counts a use of a connection that begins, and gives its time.
+func (p *PoolSizer) begin() time.Duration {
+	since, inUse := p.uses.begin()
+	if int64(inUse) >= p.size.Load() {
 		select {
-		case <-ctx.Done():
-			p.running.Store(false)
-			return
-		case <-tick.C:
+		case p.pressed <- struct{}{}:
+		default:
 		}
-		if p.look() {
-			quiet = 0
-		} else if quiet++; quiet >= idleAfter && p.rest() {
-			return
-		}
+	}
+	if !p.running.Load() {
+		p.start()
+	}
+	return since
+}
+
+// start starts the controller's goroutine, unless there is one.
+func (p *PoolSizer) start() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.stopped && p.running.CompareAndSwap(false, true) {
+		p.own.Go(p.run)
 	}
 }
 
-// rest ends the goroutine unless the DB is in use again.
-func (p *PoolSizer) rest() bool {
+func (p *PoolSizer) run() {
+	last := p.look(poolSeen{})
+	timer := time.NewTimer(p.interval)
+	defer timer.Stop()
+	for idle := time.Duration(0); ; {
+		select {
+		case <-p.life.Done():
+			return
+		case <-p.pressed:
+			if soon := last.at + p.interval/limit.PoolHaste - time.Since(poolClock); soon > 0 {
+				timer.Reset(soon)
+				continue
+			}
+		case <-timer.C:
+		}
+		now := p.look(last)
+		if idle += now.at - last.at; now.inUse > 0 || now.begun > last.begun {
+			idle = 0
+		}
+		last = now
+		if idle >= poolRest*p.interval && p.rest(now) {
+			return
+		}
+		next := p.interval
+		if now.full {
+			next /= limit.PoolHaste
+		}
+		timer.Reset(next)
+	}
+}
+
+// rest lets the goroutine end if the pool is at its least and nobody has come
+// since it was last looked at.
+func (p *PoolSizer) rest(now poolSeen) bool {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.law.Size() > p.cfg.Min || p.stopped {
+	small := p.law.Size() == p.cfg.Min
+	p.mu.Unlock()
+	if !small {
 		return false
 	}
 	p.running.Store(false)
-	p.stop()
-	p.stop = nil
-	return true
+	// Who has begun before that relies on this goroutine; it goes on unless there is
+	// another by now.
+	return p.uses.totals().begun == now.begun || !p.running.CompareAndSwap(false, true)
 }
 
-// poolTotals are counters whose differences make a sample.
-type poolTotals struct {
-	at       time.Time
-	finished int64
-	busy     time.Duration
-	waited   int64
-	server   time.Duration
-	answered int64
-	refused  uint64
+// poolSeen is what there was to see at one time.
+type poolSeen struct {
+	poolTotals
+	waited  int64
+	backoff uint64
+	full    bool // all connections are out
 }
 
-func (p *PoolSizer) totals() poolTotals {
-	u := &p.connector.uses
-	t := poolTotals{
-		at: time.Now(), finished: u.finished.Load(), busy: time.Duration(u.busy.Load()),
-		waited: p.db.Stats().WaitCount, server: time.Duration(u.server.Load()), answered: u.answered.Load(),
-	}
+// look takes what has happened since the last look into account; there has been
+// none if that is the zero value.
+func (p *PoolSizer) look(last poolSeen) poolSeen {
+	db := p.db.Stats()
+	now := poolSeen{poolTotals: p.uses.totals(), waited: db.WaitCount}
 	if l := p.connector.lanes; l != nil {
-		t.refused = l.Counters().Backoffs
+		now.backoff = l.Counters().Backoffs
 	}
-	return t
-}
-
-// look takes what has happened since the last look into account. It reports
-// whether the DB is in use.
-func (p *PoolSizer) look() bool {
-	now, inUse := p.totals(), p.db.Stats().InUse
+	size := int(p.size.Load())
+	now.full = db.InUse >= size
+	if last.at == 0 || p.life.Err() != nil {
+		return now
+	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	s := limit.PoolSample{
-		Interval: now.at.Sub(p.last.at), InUse: inUse, Finished: int(now.finished - p.last.finished),
-		Busy: now.busy - p.last.busy, Waited: int(now.waited - p.last.waited), Refused: int(now.refused - p.last.refused),
+	d := p.law.Observe(limit.PoolSample{
+		Interval: now.at - last.at, InUse: db.InUse, Busy: now.busy - last.busy,
+		Begun: now.begun - last.begun, Finished: now.finished - last.finished, Held: now.held - last.held,
+		Waited: int(now.waited - last.waited), Answered: now.answered - last.answered, Server: now.server - last.server,
+		Refused: now.refused - last.refused + int(now.backoff-last.backoff),
+	})
+	if d.Change != limit.Kept {
+		p.record(d.Change, PoolDecision{Time: time.Now(), From: size, To: d.Size, Reason: d.Reason})
 	}
-	if n := now.answered - p.last.answered; n > 0 {
-		s.Server = (now.server - p.last.server) / time.Duration(n)
+	p.mu.Unlock()
+	if d.Change == limit.Kept {
+		return now
 	}
-	p.last = now
-	if p.stopped {
-		return true
+	p.apply(d.Size)
+	now.full = db.InUse >= d.Size
+	for range min(d.Size-size, d.Waiting) {
+		p.own.Go(p.lend)
 	}
-	from := p.law.Size()
-	if d := p.law.Observe(s); d.Size != from {
-		p.decide(d.Change, PoolDecision{Time: now.at, From: from, To: d.Size, Reason: d.Reason}, s.Waited > 0)
-	}
-	return inUse > 0 || s.Finished > 0
+	return now
 }
 
-// decide carries a decision out. The caller holds mu.
-func (p *PoolSizer) decide(change limit.PoolChange, d PoolDecision, waited bool) {
+// record counts and remembers a decision. The caller holds mu.
+func (p *PoolSizer) record(change limit.PoolChange, d PoolDecision) {
 	switch change {
 	case limit.Grown:
 		p.stats.Grown++
-		if waited {
-			// database/sql gives a larger limit to those who wait already only when a
-			// connection ends, so the next one that comes back does.
-			p.connector.uses.kick.Store(true)
-		}
-	case limit.Capped:
-		p.stats.Capped++
 	case limit.Shrunk:
 		p.stats.Shrunk++
+	case limit.Capped:
+		p.stats.Capped++
 	}
 	if len(p.stats.Decisions) == poolDecisions {
 		p.stats.Decisions = append(p.stats.Decisions[:0], p.stats.Decisions[1:]...)
 	}
 	p.stats.Decisions = append(p.stats.Decisions, d)
 	p.connector.log.Debug("turso-opt: pool size", "from", d.From, "to", d.To, "reason", d.Reason)
-	p.apply(d.To)
 }
 
+// apply sets both limits: a lower one of open connections lowers that of idle
+// ones for good.
 func (p *PoolSizer) apply(size int) {
-	// A lower limit of open connections lowers that of idle ones for good, so both
-	// are set each time.
+	p.size.Store(int64(size))
 	p.db.SetMaxOpenConns(size)
 	p.db.SetMaxIdleConns(size)
+}
+
+// lend takes a connection out of the pool and gives it back at once. database/sql
+// gives a larger limit to those who come, and those who wait already would go on
+// waiting for a connection that comes back. This one does.
+func (p *PoolSizer) lend() {
+	ctx, cancel := bound(p.life, p.connector.cfg.connectTimeout())
+	defer cancel()
+	if c, err := p.db.Conn(ctx); err == nil {
+		_ = c.Close() // what is wrong with it is told to who uses it
+	}
 }
 
 // Stats is what the controller has done.
@@ -292,39 +339,4 @@ func (p *PoolSizer) Stats() PoolStats {
 	s.Managed, s.Size = !p.stopped, p.law.Size()
 	s.Decisions = append([]PoolDecision(nil), s.Decisions...)
 	return s
-}
-
-// uses counts what connections are used for, from when they are taken out of the
-// pool until they are back.
-type uses struct {
-	finished, busy   atomic.Int64 // and their time, in ns
-	answered, server atomic.Int64 // statements of which the server told its time
-	kick             atomic.Bool  // the next connection that comes back is to end
-}
-
-func (u *uses) begin(c *Connector) time.Time {
-	if p := c.sizer.Load(); p != nil {
-		p.wake()
-	}
-	return time.Now()
-}
-
-// end reports whether the connection is to end too.
-func (u *uses) end(since time.Time) (kick bool) {
-	if since.IsZero() {
-		return false
-	}
-	u.finished.Add(1)
-	u.busy.Add(int64(time.Since(since)))
-	return u.kick.Load() && u.kick.Swap(false)
-}
-
-// served counts how long the server worked on statements.
-func (u *uses) served(results []exec.StmtResult) {
-	for i := range results {
-		if r := results[i].Result; r != nil && r.ServerTime > 0 {
-			u.answered.Add(1)
-			u.server.Add(int64(r.ServerTime))
-		}
-	}
 }

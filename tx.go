@@ -80,6 +80,7 @@ func checkIsolation(l driver.IsolationLevel) error {
 // does its first work anyway. The other locks are taken at once.
 func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	s := &c.session
+	c.use.begin(c.connector)
 	if err := checkIsolation(opts.Isolation); err != nil {
 		return nil, err
 	}
