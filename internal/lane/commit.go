@@ -60,6 +60,15 @@ func (c *committer) do(ctx context.Context, req *exec.Request) (*exec.Response, 
 // nothing.
 func (c *committer) serve(ctx context.Context, ln *lane) {
 	for !c.line.empty(ln) {
+		check, ok := c.schema.check(ctx, c.l)
+		if !ok {
+			if f := c.line.next(ln); f != nil {
+				c.line.finished(ln, 0)
+				c.oneByOne(f, false)
+				continue
+			}
+			return
+		}
 		pass, err := c.l.gate.Enter(ctx)
 		if err != nil {
 			c.line.refuse(ln)
@@ -77,7 +86,7 @@ func (c *committer) serve(ctx context.Context, ln *lane) {
 			w.answerAll(resp, err)
 			continue
 		}
-		c.commit(ctx, ln, f, pass)
+		c.commit(ctx, ln, f, check, pass)
 		runtime.Gosched() // as in serveReads
 	}
 }
@@ -88,16 +97,9 @@ func request(w *waiter) *exec.Request {
 
 // commit runs a flight of writes in one transaction and answers each, none before
 // it is known what has become of the transaction.
-func (c *committer) commit(ctx context.Context, ln *lane, f *flight, pass *Pass) {
+func (c *committer) commit(ctx context.Context, ln *lane, f *flight, check exec.Stmt, pass *Pass) {
 	live, cancel := f.under(ctx)
 	defer cancel()
-	check, ok := c.schema.check(live, c.l)
-	if !ok {
-		pass.Leave()
-		c.line.finished(ln, 0)
-		c.oneByOne(f, false)
-		return
-	}
 	group := &stream.Group{Check: check, Stmts: make([]exec.Stmt, len(f.group)), Late: pass.Leave}
 	for i, w := range f.group {
 		group.Stmts[i] = w.stmt
@@ -191,11 +193,13 @@ func (c *committer) unknown(f *flight, cause *exec.Error) {
 // oneByOne runs the writes of a group that counts for nothing, each committed by
 // itself. If blame, those that fail then travel alone for a while.
 func (c *committer) oneByOne(f *flight, blame bool) {
-	c.l.counters.ungrouped.Add(uint64(len(f.group)))
+	if len(f.group) > 1 {
+		c.l.counters.ungrouped.Add(uint64(len(f.group)))
+	}
 	var all sync.WaitGroup
 	for _, w := range f.group {
-		if !w.takeOut() {
-			continue
+		if len(f.group) > 1 && !w.takeOut() {
+			continue // a group of one has been taken out
 		}
 		all.Add(1)
 		run := func(context.Context) {

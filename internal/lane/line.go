@@ -136,17 +136,20 @@ func (n *line) dispatch(ln *lane) {
 func (n *line) wait(ctx context.Context, s *exec.Stmt) (*exec.Response, error) {
 	w := newWaiter(ctx, s)
 	n.mu.Lock()
+	w.turn = n.turns
+	n.turns++
 	if n.crowd.head != nil || n.full() {
-		t := n.crowd.push()
+		t, turn := n.crowd.push(), w.turn
 		n.mu.Unlock()
+		w = nil // its copies are memory that only the queue may hold
 		if !n.enterQueue(ctx, t) {
 			return nil, ended(ctx, false)
 		}
+		w = newWaiter(ctx, s)
+		w.turn = turn
 		n.mu.Lock()
 		n.places--
 	}
-	w.turn = n.turns
-	n.turns++
 	n.queues[queueOf(s.Note)].push(w)
 	n.waiting++
 	n.bytes += w.size

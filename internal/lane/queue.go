@@ -26,26 +26,35 @@ const (
 	maxQueueArgs = 16 << 20
 )
 
-// A queue is first in, first out. Its owner's mutex guards it.
+// A queue is in the order of arrival. Its owner's mutex guards it.
 type queue struct{ head, tail *waiter }
 
+// push puts w behind those who came before it: usually all, but for some who
+// have waited for a place together.
 func (q *queue) push(w *waiter) {
-	w.next = nil
-	if q.tail == nil {
-		q.head = w
-	} else {
-		q.tail.next = w
+	before := q.tail
+	for before != nil && before.turn > w.turn {
+		before = before.prev
 	}
-	q.tail = w
+	w.prev = before
+	if before == nil {
+		w.next, q.head = q.head, w
+	} else {
+		w.next, before.next = before.next, w
+	}
+	if w.next == nil {
+		q.tail = w
+	} else {
+		w.next.prev = w
+	}
 }
 
 func (q *queue) pop() *waiter {
 	w := q.head
-	if w == nil {
-		return nil
-	}
 	if q.head = w.next; q.head == nil {
 		q.tail = nil
+	} else {
+		q.head.prev = nil
 	}
 	w.next = nil
 	return w

@@ -27,8 +27,12 @@ type schemaCheck struct {
 	learning chan struct{} // closed when whoever looks has looked
 }
 
-// schemaAgain is how long a schema that forbids sharing is not looked at again.
-const schemaAgain = 10 * time.Second
+const (
+	// schemaAgain is how long a schema that forbids sharing is not looked at again.
+	schemaAgain = 10 * time.Second
+	// schemaLook bounds a look at it, for which writes wait.
+	schemaLook = 5 * time.Second
+)
 
 // ask tells the version and whether there is, or may be, what forbids sharing.
 const ask = "SELECT (SELECT schema_version FROM pragma_schema_version), " +
@@ -76,6 +80,8 @@ func (s *schemaCheck) check(ctx context.Context, l *Lanes) (_ exec.Stmt, ok bool
 
 // look asks the server.
 func look(ctx context.Context, l *Lanes) (version int64, shares, known bool) {
+	ctx, cancel := context.WithTimeout(ctx, schemaLook)
+	defer cancel()
 	resp, err := l.streams.Do(ctx, &exec.Request{Stmts: []exec.Stmt{{SQL: ask, WantRows: true, Note: &askNote}}, Class: exec.Read})
 	if err != nil || resp.Results[0].Result == nil {
 		return 0, false, false

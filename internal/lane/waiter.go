@@ -23,8 +23,8 @@ type waiter struct {
 	err    error
 	flight *flight // of a shared request
 
-	next *waiter
-	turn uint64 // its place in the order of arrival
+	prev, next *waiter
+	turn       uint64 // its place in the order of arrival
 }
 
 // The states of a waiter.

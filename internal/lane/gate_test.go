@@ -1,0 +1,134 @@
+package lane
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// The gate lets in as many as it should, in the order in which they came.
+func TestGateLetsInInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGate()
+		var passes []*Pass
+		for range inServer {
+			p, err := g.Enter(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			passes = append(passes, p)
+		}
+		order := make(chan int, 100)
+		left, cancel := context.WithCancel(context.Background())
+		for i := range 20 {
+			ctx := context.Background()
+			if i == 7 {
+				ctx = left
+			}
+			go func() {
+				if p, err := g.Enter(ctx); err == nil {
+					order <- i
+					time.Sleep(time.Second)
+					p.Leave()
+				}
+			}()
+			synctest.Wait()
+		}
+		cancel()
+		synctest.Wait()
+		if g.Busy() != inServer || len(order) != 0 {
+			t.Fatalf("%d inside, %d more let in", g.Busy(), len(order))
+		}
+		last := -1
+		for _, p := range passes {
+			p.Leave()
+			p.Leave() // does nothing
+			synctest.Wait()
+			if n := <-order; n != last+1 && !(n == 8 && last == 6) {
+				t.Errorf("%d was let in after %d", n, last)
+			} else {
+				last = n
+			}
+			if g.Busy() != inServer {
+				t.Errorf("%d inside", g.Busy())
+			}
+		}
+		time.Sleep(time.Minute)
+		if g.Busy() != 0 || g.waiting.head != nil {
+			t.Errorf("%d inside in the end", g.Busy())
+		}
+	})
+}
+
+// Whatever comes, goes, and gives up, every place comes back.
+func TestGateCountsEveryPlace(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		g := NewGate()
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		inside, most := 0, 0
+		n := rapid.IntRange(1, 60).Draw(r, "writers")
+		for i := range n {
+			stay := time.Duration(rapid.IntRange(0, 200).Draw(r, "stay")) * time.Microsecond
+			patience := time.Duration(rapid.IntRange(0, 400).Draw(r, "patience")) * time.Microsecond
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(context.Background(), patience)
+				defer cancel()
+				if i%3 == 0 {
+					ctx = context.Background()
+				}
+				p, err := g.Enter(ctx)
+				if err != nil {
+					return
+				}
+				mu.Lock()
+				inside++
+				most = max(most, inside)
+				mu.Unlock()
+				time.Sleep(stay)
+				mu.Lock()
+				inside--
+				mu.Unlock()
+				p.Leave()
+			})
+		}
+		wg.Wait()
+		if g.Busy() != 0 || g.waiting.head != nil || most > inServer {
+			r.Fatalf("%d inside in the end, %d at most", g.Busy(), most)
+		}
+	})
+}
+
+// On a long path the gate lets more in, and fewer again when it has become short.
+func TestGateFollowsTheServer(t *testing.T) {
+	g := NewGate()
+	write := func(roundTrip, server time.Duration) {
+		var passes []*Pass
+		for range g.Capacity() {
+			p, _ := g.Enter(context.Background())
+			passes = append(passes, p)
+		}
+		for _, p := range passes {
+			p.Observe(roundTrip, server)
+		}
+		for _, p := range passes {
+			p.Leave()
+		}
+	}
+	for range 100 {
+		write(20*time.Millisecond, 200*time.Microsecond)
+	}
+	if n := g.Capacity(); n != maxWriters {
+		t.Errorf("%d writers on a long path", n)
+	}
+	for range 100 {
+		write(8*time.Millisecond, 7900*time.Microsecond)
+	}
+	if n := g.Capacity(); n > inServer+1 {
+		t.Errorf("%d writers when all of them wait inside", n)
+	}
+}
