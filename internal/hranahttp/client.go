@@ -60,6 +60,7 @@ type Config struct {
 	ConnectTimeout time.Duration
 	// LateTimeout bounds an exchange whose caller has left; 0 is no limit.
 	LateTimeout time.Duration
+	KeepAlive   KeepAlive
 	UserAgent   string
 	Logger      *slog.Logger
 }
@@ -89,6 +90,7 @@ type Client struct {
 	proxy     func(*http.Request) (*url.URL, error)
 	places    places
 	home      *Endpoint
+	keeper    *keeper
 
 	life    context.Context // ends when Close stops waiting
 	end     context.CancelFunc
@@ -134,6 +136,7 @@ func newClient(cfg Config, proxy func(*http.Request) (*url.URL, error)) *Client 
 	c.pool = http1.NewPool(c.life, c.dialHTTP1)
 	c.transport = c.newTransport()
 	c.home = c.newEndpoint(cfg.URL, cfg.Host)
+	c.keeper = newKeeper(c)
 	c.fixed, c.badField = fixedHeader(&c.cfg)
 	if cfg.Token == nil {
 		c.auth.current.Store(c.newCredentials(""))
@@ -157,8 +160,17 @@ func (c *Client) Counters() Counters {
 // who had queued gets an answer.
 type insideKey struct{}
 
-// begin registers something that Close has to wait for.
+// begin registers a request, which Close has to wait for.
 func (c *Client) begin(ctx context.Context) error {
+	err := c.enter(ctx)
+	if err == nil {
+		c.keeper.touch()
+	}
+	return err
+}
+
+// enter registers something that Close has to wait for.
+func (c *Client) enter(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed && ctx.Value(insideKey{}) != c {
@@ -173,18 +185,29 @@ func (c *Client) Refuse() {
 	c.mu.Lock()
 	c.closed = true
 	c.mu.Unlock()
+	c.keeper.close()
 }
 
 // Go runs f in a goroutine of the client's, with a context that ends when Close
 // stops waiting. It reports false, and does not run f, if the client is closed.
 func (c *Client) Go(f func(ctx context.Context)) bool {
-	if c.begin(context.Background()) != nil {
+	if c.enter(context.Background()) != nil {
 		return false
 	}
 	go func() {
 		defer c.running.Done()
 		f(context.WithValue(c.life, insideKey{}, c))
 	}()
+	return true
+}
+
+// besides runs f in a goroutine that Close ends, and does not wait for before.
+func (c *Client) besides(f func()) bool {
+	if c.enter(context.Background()) != nil {
+		return false
+	}
+	defer c.running.Done()
+	c.beside.Go(f)
 	return true
 }
 

@@ -69,7 +69,7 @@ func (c *Client) Home() *Endpoint { return c.home }
 
 // newEndpoint is called by New, and with places.mu held.
 func (c *Client) newEndpoint(base *url.URL, host string) *Endpoint {
-	e := &Endpoint{base: base, host: host, place: c.placeOf(base)}
+	e := &Endpoint{base: base, host: host, place: c.placeOf(base, host)}
 	for l := V2JSON; l < levels; l++ {
 		e.calls[l][pipeline].url = below(base, l.path(), "pipeline")
 		e.calls[l][cursor].url = below(base, l.path(), "cursor")

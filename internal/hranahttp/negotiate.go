@@ -68,7 +68,7 @@ func (c *Client) startProbe() chan struct{} {
 	if n.settled.Load() || n.running != nil || time.Now().Before(n.retryAt) {
 		return n.running
 	}
-	if c.begin(context.Background()) != nil {
+	if c.enter(context.Background()) != nil {
 		return nil
 	}
 	defer c.running.Done()

@@ -17,6 +17,8 @@ import (
 type place struct {
 	target http1.Target
 	manner atomic.Uint32
+	base   *url.URL // of the first endpoint there, and its Host header
+	host   string
 
 	mu       sync.Mutex
 	learning *lesson
@@ -39,12 +41,12 @@ type lesson struct {
 }
 
 // placeOf is called by New, and with places.mu held.
-func (c *Client) placeOf(u *url.URL) *place {
+func (c *Client) placeOf(u *url.URL, host string) *place {
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
-	p := &place{}
+	p := &place{base: u, host: host}
 	p.target.Addr, p.target.TLS = net.JoinHostPort(u.Hostname(), port), u.Scheme == "https"
 	key := p.name()
 	if known := c.places.byAddr[key]; known != nil {
@@ -64,11 +66,13 @@ func (c *Client) placeOf(u *url.URL) *place {
 }
 
 // name is what a place is found by.
-func (p *place) name() string {
-	if p.target.TLS {
-		return "https://" + p.target.Addr
+func (p *place) name() string { return addrName(&p.target) }
+
+func addrName(t *http1.Target) string {
+	if t.TLS {
+		return "https://" + t.Addr
 	}
-	return "http://" + p.target.Addr
+	return "http://" + t.Addr
 }
 
 // proxied tells whether the environment names a proxy for u. One that it names

@@ -17,7 +17,19 @@ func (c *Client) newTransport() *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(slices.Contains(c.protocols(), "h2"))
+	keep := newPace(&c.cfg.KeepAlive)
+	var liveness *http.HTTP2Config
+	if c.cfg.KeepAlive.pings() {
+		// A dead path also ends what is under way on it, which a ping of ours, a
+		// request among others, does not.
+		liveness = &http.HTTP2Config{SendPingTimeout: keep.interval(), PingTimeout: c.cfg.KeepAlive.Timeout}
+	}
+	idle := http1.IdleTimeout
+	if stale := c.cfg.KeepAlive.StaleAfter; stale > 0 {
+		idle = min(idle, stale)
+	}
 	return &http.Transport{
+		HTTP2: liveness,
 		Proxy: func(req *http.Request) (*url.URL, error) {
 			if c.proxy == nil {
 				return nil, nil
@@ -42,7 +54,7 @@ func (c *Client) newTransport() *http.Transport {
 		TLSHandshakeTimeout: c.cfg.ConnectTimeout,
 		Protocols:           protocols,
 		MaxIdleConnsPerHost: 256,
-		IdleConnTimeout:     http1.IdleTimeout,
+		IdleConnTimeout:     idle,
 		// What to ask for is the driver's decision; net/http would add gzip.
 		DisableCompression: true,
 		WriteBufferSize:    16 << 10,

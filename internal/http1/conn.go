@@ -34,15 +34,41 @@ type conn struct {
 	br   *bufio.Reader
 	head []byte // of the answer under way
 	out  []byte
-	cut  func()    // closes the socket, whoever is using it
-	used bool      // has carried a request before
-	idle time.Time // since when nobody uses it
+	cut  func() // closes the socket, whoever is using it
+	used bool   // has carried a request before
+	gone bool   // is no longer counted as open
+
+	idle  time.Time     // since when it has carried nothing
+	since time.Time     // as idle, but for what has only asked whether it is alive
+	asked bool          // is about to become idle after being asked that
+	made  time.Duration // what dialling it took; 0 if not known
+	ahead bool          // was dialled before anybody needed it, and nobody has
 }
 
 func newConn(p *Pool, to *Target, nc net.Conn, sock *Socket) *conn {
 	c := &conn{pool: p, to: to, nc: nc, sock: sock, br: bufio.NewReaderSize(nc, readBuffer)}
 	c.cut = func() { c.sock.Close() }
+	to.open.Add(1)
 	return c
+}
+
+// close ends a connection that is broken, or on which something is under way.
+func (c *conn) close() {
+	c.leave()
+	c.sock.Close()
+}
+
+// end ends one that is in order, with TLS's own farewell.
+func (c *conn) end() {
+	c.leave()
+	c.nc.Close()
+}
+
+func (c *conn) leave() {
+	if !c.gone {
+		c.gone = true
+		c.to.open.Add(-1)
+	}
 }
 
 // usable tells whether an idle connection is still what it was.

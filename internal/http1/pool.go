@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,6 +25,8 @@ type Target struct {
 	Addr string // host:port
 	TLS  bool
 
+	open atomic.Int32 // connections, whoever has them
+
 	// Guarded by the Pool's lock.
 	idle    []*conn // the last used at the end
 	waiting []*waiter
@@ -37,9 +40,16 @@ type Dialer func(ctx context.Context, t *Target) (net.Conn, *Socket, error)
 // A Pool keeps the connections to any number of targets. It owns no goroutine
 // but those that dial.
 type Pool struct {
-	dial   Dialer
-	life   context.Context
-	dialed sync.WaitGroup
+	// Check, StaleAfter and SetTrust say how far idle connections are trusted; the
+	// first two are set before the Pool is used. See idle.go.
+	Check      *Check
+	StaleAfter time.Duration
+
+	dial     Dialer
+	life     context.Context
+	dialed   sync.WaitGroup // and those who check
+	trust    atomic.Int64
+	counters counters
 
 	mu     sync.Mutex
 	closed bool
@@ -67,31 +77,51 @@ type waiter struct {
 
 // get returns a connection to t that nobody else uses.
 func (p *Pool) get(ctx context.Context, t *Target) (*conn, error) {
+	var instead bool // of one that was of no use
 	for {
 		p.mu.Lock()
 		if p.closed {
 			p.mu.Unlock()
 			return nil, ErrClosed
 		}
-		n := len(t.idle)
-		if n == 0 {
-			w := &waiter{to: t, since: time.Now(), ready: make(chan struct{})}
+		now := time.Now()
+		c := t.pop(len(t.idle) - 1)
+		if c == nil || !p.trusts(c, now) {
+			if c != nil {
+				p.checkAside(c, now)
+				instead = true
+			}
+			if instead {
+				p.counters.refreshed.Add(1)
+			}
+			w := &waiter{to: t, since: now, ready: make(chan struct{})}
 			t.waiting = append(t.waiting, w)
-			if t.promising(w.since) < len(t.waiting) {
-				p.startDial(t, w.since)
+			if t.promising(now) < len(t.waiting) {
+				p.startDial(t, now)
 			}
 			p.mu.Unlock()
 			return p.wait(ctx, w)
 		}
-		c := t.idle[n-1]
-		t.idle[n-1] = nil
-		t.idle = t.idle[:n-1]
 		p.mu.Unlock()
 		if c.usable() {
+			p.credit(c, now)
 			return c, nil
 		}
-		c.sock.Close()
+		c.close()
+		p.counters.stale.Add(1)
+		instead = true
 	}
+}
+
+// pop takes the i-th of the idle connections; nil if there is none. It is called
+// with the lock held.
+func (t *Target) pop(i int) *conn {
+	if i < 0 {
+		return nil
+	}
+	c := t.idle[i]
+	t.idle = slices.Delete(t.idle, i, i+1)
+	return c
 }
 
 func (p *Pool) wait(ctx context.Context, w *waiter) (*conn, error) {
@@ -137,23 +167,27 @@ func (t *Target) promising(now time.Time) (n int) {
 // leaves behind what the next one finds. It is called with the lock held.
 func (p *Pool) startDial(t *Target, now time.Time) {
 	t.dials = append(t.dials, now)
-	p.dialed.Add(1)
-	go func() {
-		defer p.dialed.Done()
-		nc, sock, err := p.dial(p.life, t)
-		if err != nil {
-			p.dialFailed(t, now, err)
-			return
-		}
-		c := newConn(p, t, nc, sock)
-		p.mu.Lock()
-		t.dialEnded(now)
-		kept := p.take(c)
-		p.mu.Unlock()
-		if !kept {
-			c.nc.Close()
-		}
-	}()
+	p.dialed.Go(func() { p.dialOne(t, now, false) })
+}
+
+// dialOne makes the dial that began at a time that t.dials has. ahead tells that
+// nobody needs it yet.
+func (p *Pool) dialOne(t *Target, began time.Time, ahead bool) error {
+	nc, sock, err := p.dial(p.life, t)
+	if err != nil {
+		p.dialFailed(t, began, err)
+		return err
+	}
+	c := newConn(p, t, nc, sock)
+	c.made, c.ahead = time.Since(began), ahead
+	p.mu.Lock()
+	t.dialEnded(began)
+	kept := p.take(c)
+	p.mu.Unlock()
+	if !kept {
+		c.end()
+	}
+	return nil
 }
 
 func (t *Target) dialEnded(began time.Time) {
@@ -185,7 +219,7 @@ func (p *Pool) put(c *conn) {
 	kept := p.take(c)
 	p.mu.Unlock()
 	if !kept {
-		c.nc.Close()
+		c.end()
 	}
 }
 
@@ -197,17 +231,27 @@ func (p *Pool) take(c *conn) bool {
 	case p.closed:
 		return false
 	case len(t.waiting) > 0:
+		c.ahead, c.asked = false, false
 		return p.answer(t.waiting[0], c, nil)
 	case len(t.idle) >= maxIdle:
 		return false
 	}
 	c.idle = time.Now()
-	t.idle = append(t.idle, c)
-	p.held[t] = struct{}{}
+	if !c.asked {
+		c.since = c.idle
+	}
+	c.asked = false
+	p.keep(c, len(t.idle))
+	return true
+}
+
+// keep makes c the i-th of the idle connections. It is called with the lock held.
+func (p *Pool) keep(c *conn, i int) {
+	c.to.idle = slices.Insert(c.to.idle, i, c)
+	p.held[c.to] = struct{}{}
 	if p.sweep == nil {
 		p.sweep = time.AfterFunc(IdleTimeout, p.expire)
 	}
-	return true
 }
 
 // expire closes the connections that have been idle for too long, and comes back
@@ -242,7 +286,7 @@ func (p *Pool) expire() {
 // closeAll closes connections that nobody uses, with TLS's own farewell.
 func closeAll(conns []*conn) {
 	for _, c := range conns {
-		c.nc.Close()
+		c.end()
 	}
 }
 

@@ -48,7 +48,7 @@ func (p *Pool) Do(ctx context.Context, t *Target, req *Request) (resp *Response,
 			resp.stop = stop
 			return resp, true, nil
 		}
-		c.sock.Close()
+		c.close()
 		watched := stop == nil || stop()
 		if sent {
 			return nil, true, err

@@ -190,6 +190,6 @@ func (r *Response) Close() error {
 		c.pool.put(c)
 		return nil
 	}
-	c.sock.Close()
+	c.close()
 	return nil
 }

@@ -1,0 +1,309 @@
+package hranahttp
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/turso-opt/turso-opt/internal/http1"
+)
+
+// KeepAlive says how connections are kept alive that nobody uses. The zero value
+// does nothing.
+type KeepAlive struct {
+	// Interval is the longest time between pings; 0 has it learnt.
+	Interval time.Duration
+	// Warm is how many connections to the database are pinged and kept ready. If
+	// it is 0 there are no pings.
+	Warm int
+	// Timeout bounds the answer to a ping, and is needed.
+	Timeout time.Duration
+	// StaleAfter is for how long an idle connection is trusted where no ping tells
+	// more; 0 is without a limit.
+	StaleAfter time.Duration
+	// IdleStop is how long after the last request pings are sent; 0 is forever.
+	IdleStop time.Duration
+}
+
+func (k *KeepAlive) pings() bool { return k.Warm > 0 }
+
+// A keeper pings the connections to the database while the client is in use. A
+// connection that carries requests often enough needs no ping and gets none.
+// Between pings there is a timer and no goroutine, and before the first use and
+// some time after the last there is no timer either.
+type keeper struct {
+	client *Client
+	cfg    KeepAlive
+	// used is set by each request and taken back by each round; running tells
+	// that there will be another round.
+	used, running atomic.Bool
+	busy          atomic.Bool // net/http's ping is under way
+
+	mu     sync.Mutex
+	timer  *time.Timer
+	closed bool
+	last   time.Time // the last round that found used set
+	pace   pace
+
+	pings, failed, opened, refreshed, stale atomic.Uint64
+}
+
+func newKeeper(c *Client) *keeper {
+	k := &keeper{client: c, cfg: c.cfg.KeepAlive, pace: newPace(&c.cfg.KeepAlive)}
+	c.pool.StaleAfter = k.cfg.StaleAfter
+	if k.cfg.Timeout > 0 {
+		c.pool.Check = &http1.Check{Request: c.checkRequest, Timeout: k.cfg.Timeout, Alive: func(t *http1.Target, idle time.Duration) {
+			if t == &c.home.place.target {
+				k.learn(func(p *pace) { p.survived(idle) })
+			}
+		}}
+	}
+	if k.cfg.pings() {
+		c.pool.SetTrust(k.pace.trust())
+	} else {
+		c.pool.SetTrust(k.cfg.StaleAfter)
+	}
+	return k
+}
+
+// Use tells that the client is about to be used: connections are made ready.
+func (c *Client) Use() { c.keeper.touch() }
+
+// touch is called by every request.
+func (k *keeper) touch() {
+	if k.used.Load() || !k.cfg.pings() {
+		return
+	}
+	k.used.Store(true)
+	if !k.running.Load() {
+		k.start()
+	}
+}
+
+func (k *keeper) start() {
+	k.mu.Lock()
+	if k.closed || k.running.Load() {
+		k.mu.Unlock()
+		return
+	}
+	k.running.Store(true)
+	k.last = time.Now()
+	k.timer = time.AfterFunc(k.pace.jittered(), k.tick)
+	k.mu.Unlock()
+	k.client.besides(func() { k.warm(k.cfg.Warm) })
+}
+
+// close ends the pings; a round that is under way ends with the client.
+func (k *keeper) close() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.closed = true
+	k.running.Store(false)
+	if k.timer != nil {
+		k.timer.Stop()
+		k.timer = nil
+	}
+}
+
+// tick is the timer's. It goes on before the answers are there: a connection that
+// does not answer must not cost the others their pings.
+func (k *keeper) tick() {
+	if !k.goesOn() {
+		return
+	}
+	k.mu.Lock()
+	d := k.pace.jittered()
+	scout := k.pace.next(time.Now())
+	k.mu.Unlock()
+	next, pings := k.round(d, scout)
+	if !k.client.besides(pings) {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.closed {
+		k.timer = time.AfterFunc(next, k.tick)
+	}
+}
+
+// goesOn tells whether there is to be another round.
+func (k *keeper) goesOn() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed {
+		return false
+	}
+	now := time.Now()
+	if k.used.Swap(false) {
+		k.last = now
+	}
+	if k.cfg.IdleStop <= 0 || now.Sub(k.last) < k.cfg.IdleStop {
+		return true
+	}
+	// Who uses the client now sees either that it has stopped and starts it again,
+	// or is seen here.
+	k.running.Store(false)
+	if k.used.Load() && k.running.CompareAndSwap(false, true) {
+		k.last = now
+		return true
+	}
+	k.timer = nil
+	return false
+}
+
+func (k *keeper) learn(f func(p *pace)) {
+	k.mu.Lock()
+	f(&k.pace)
+	trust := k.pace.trust()
+	k.mu.Unlock()
+	if k.cfg.pings() {
+		k.client.pool.SetTrust(trust)
+	}
+}
+
+// warm dials until n connections are open.
+func (k *keeper) warm(n int) (opened int, err error) {
+	c, p := k.client, k.client.home.place
+	ctx, cancel := c.bounded(c.life)
+	defer cancel()
+	manner, err := c.mannerOf(ctx, p)
+	if err != nil || manner != viaHTTP1 {
+		return 0, err
+	}
+	return c.pool.Ready(&p.target, n)
+}
+
+// round finds out what to ping, which pings does, and when the next is due. d is
+// the idle time from which a connection is pinged; scout, if it is not 0, the one
+// that is to be tried on a connection that nobody depends on.
+func (k *keeper) round(d, scout time.Duration) (next time.Duration, pings func()) {
+	if k.client.home.place.manner.Load() == viaTransport {
+		return d, k.pingTransport
+	}
+	t, pool := &k.client.home.place.target, k.client.pool
+	due, next := pool.TakeIdle(t, k.cfg.Warm, d)
+	want := k.cfg.Warm
+	if scout > 0 {
+		want++
+		if idle, ok := pool.TakeBelow(t, k.cfg.Warm, scout); ok {
+			due = append(due, idle)
+		}
+	}
+	return next, func() { k.pingHTTP1(due, want) }
+}
+
+func (k *keeper) pingHTTP1(due []http1.Idle, want int) {
+	t, pool := &k.client.home.place.target, k.client.pool
+	dead, after := 0, time.Duration(0)
+	var p *ping
+	if len(due) > 0 {
+		var ok bool
+		if p, ok = k.client.newPing(k.cfg.Timeout); !ok {
+			for _, idle := range due {
+				idle.Return()
+			}
+			return
+		}
+		dead, after = k.pingAll(p, due)
+	}
+	opened, err := k.warm(want)
+	pool.Replaced(min(opened, dead))
+	if dead == 0 || err != nil {
+		return
+	}
+	// If a connection that has not been idle fails as well, idleness is not the
+	// reason.
+	if fresh, _ := pool.TakeIdle(t, 1, 0); len(fresh) > 0 && k.ping(p, fresh[0]) {
+		now := time.Now()
+		k.learn(func(p *pace) { p.died(after, now) })
+	}
+}
+
+// pingAll tells how many of the connections are dead, and the shortest time that
+// one of these had been idle.
+func (k *keeper) pingAll(p *ping, due []http1.Idle) (dead int, after time.Duration) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, idle := range due {
+		wg.Go(func() {
+			if k.ping(p, idle) {
+				k.learn(func(p *pace) { p.survived(idle.For) })
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if dead++; dead == 1 || idle.For < after {
+				after = idle.For
+			}
+		})
+	}
+	wg.Wait()
+	return dead, after
+}
+
+// ping asks whether a connection is alive.
+func (k *keeper) ping(p *ping, idle http1.Idle) bool {
+	return k.count(p.over(idle))
+}
+
+// pingTransport pings through net/http, which chooses the connection. For what
+// HTTP/2 sends by itself see newTransport.
+func (k *keeper) pingTransport() {
+	if !k.busy.CompareAndSwap(false, true) {
+		return // the last one has not been answered yet
+	}
+	defer k.busy.Store(false)
+	for range 2 {
+		p, ok := k.client.newPing(k.cfg.Timeout)
+		if !ok {
+			return
+		}
+		fresh, err := p.byTransport()
+		if k.count(err) {
+			if fresh {
+				k.opened.Add(1)
+				k.refreshed.Add(1)
+			}
+			return
+		}
+		if k.client.life.Err() != nil {
+			return
+		}
+		k.client.transport.CloseIdleConnections()
+		if !fresh {
+			k.stale.Add(1)
+		}
+	}
+}
+
+func (k *keeper) count(err error) bool {
+	k.pings.Add(1)
+	if err != nil && k.client.life.Err() == nil {
+		k.failed.Add(1)
+	}
+	return err == nil
+}
+
+// KeepAliveCounters are what a Client has counted of idle connections.
+type KeepAliveCounters struct {
+	http1.IdleCounts
+	// Pings were sent, PingFailures of them not answered.
+	Pings, PingFailures uint64
+	// Interval is the longest time between pings now, 0 if none are sent.
+	Interval time.Duration
+}
+
+// KeepAlive returns what has been counted so far.
+func (c *Client) KeepAlive() KeepAliveCounters {
+	k := c.keeper
+	n := KeepAliveCounters{IdleCounts: c.pool.IdleCounts(), Pings: k.pings.Load(), PingFailures: k.failed.Load()}
+	n.Ahead += k.opened.Load()
+	n.Refreshed += k.refreshed.Load()
+	n.Stale += k.stale.Load()
+	if k.running.Load() {
+		k.mu.Lock()
+		n.Interval = k.pace.interval()
+		k.mu.Unlock()
+	}
+	return n
+}
