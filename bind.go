@@ -13,9 +13,9 @@ import (
 type call struct {
 	text  *sqltext.Text
 	stmts []exec.Stmt
-	// restore gives a column of stmts[0] the name it would have had; nil where
+	// restore gives a column of a statement the name it would have had; nil where
 	// the statement is sent as it was written.
-	restore func(string) string
+	restore []func(string) string
 	one     [1]exec.Stmt // backs stmts where there is only one
 }
 
@@ -94,10 +94,9 @@ func nameArgs(s *sqltext.Stmt, stmt *exec.Stmt) {
 
 // A binder hands out arguments.
 type binder struct {
-	args   []driver.NamedValue
-	next   int    // positional arguments that a script's statements have taken
-	used   []bool // by index in args, of named ones; nil while there is none
-	values []exec.Value
+	args []driver.NamedValue
+	next int    // positional arguments that a script's statements have taken
+	used []bool // by index in args, of named ones; nil while there is none
 }
 
 func (b *binder) explain(text *sqltext.Text, i int, err error) error {

@@ -27,6 +27,8 @@ type rows struct {
 	sets []exec.StmtResult
 	set  int
 	sql  []string // of the statements, for errors
+	// restore gives the columns of a set their names; nil where they have them.
+	restore []func(string) string
 
 	cols   []exec.Column
 	times  []bool // columns whose text is parsed as a time; nil if there is none
@@ -43,7 +45,7 @@ type rows struct {
 const sharedArena = 16 << 10
 
 func newRows(ctx context.Context, c *conn, cl *call, results []exec.StmtResult) *rows {
-	r := &rows{ctx: ctx, conn: c, sets: results}
+	r := &rows{ctx: ctx, conn: c, sets: results, restore: cl.restore}
 	if len(results) == 0 {
 		r.sets = []exec.StmtResult{{Result: &exec.Result{}}}
 	}
@@ -52,19 +54,18 @@ func newRows(ctx context.Context, c *conn, cl *call, results []exec.StmtResult) 
 		r.sql[i] = cl.text.Stmts[i].SQL
 	}
 	r.open(r.sets[0].Result)
-	if cl.restore != nil {
-		cols := make([]exec.Column, len(r.cols))
-		for i, col := range r.cols {
-			cols[i] = exec.Column{Name: cl.restore(col.Name), Decltype: col.Decltype}
-		}
-		r.cols = cols
-	}
 	return r
 }
 
 // open begins a result set.
 func (r *rows) open(res *exec.Result) {
 	r.cols, r.row, r.times = res.Cols, 0, nil
+	if r.set < len(r.restore) && r.restore[r.set] != nil {
+		r.cols = make([]exec.Column, len(res.Cols))
+		for i, col := range res.Cols {
+			r.cols[i] = exec.Column{Name: r.restore[r.set](col.Name), Decltype: col.Decltype}
+		}
+	}
 	r.table, r.cursor = &res.Rows, res.Cursor
 	r.shared = res.Cursor == nil && res.Rows.Used() <= sharedArena
 	if res.Cursor != nil {

@@ -389,11 +389,25 @@ func (s *session) learn(st *sqltext.Stmt, r exec.StmtResult) {
 		}
 	case r.Result != nil && !st.ReadOnly && !st.Stateful:
 		s.changesLost = true // CREATE TABLE AS, and the like
-	case r.Err != nil && r.Err.Proof != exec.NotExecuted:
+	case r.Err != nil && r.Err.Proof != exec.NotExecuted && !controls(st.Kind):
 		// A statement that fails halfway may have set both.
 		s.changesLost = s.changesLost || !st.ReadOnly
 		s.rowidUnsure = s.rowidUnsure || inserts
 	}
+}
+
+// needsStream tells whether own has what nobody else could tell the session: its
+// settings, or a row id or count of changes that no result has shown.
+func (s *session) needsStream() bool { return s.settings || s.rowidUnsure || s.changesLost }
+
+// controls tells whether a statement does nothing but begin or end a transaction
+// or a savepoint.
+func controls(k sqltext.Kind) bool {
+	switch k {
+	case sqltext.Begin, sqltext.Commit, sqltext.Rollback, sqltext.Savepoint, sqltext.Release, sqltext.RollbackTo:
+		return true
+	}
+	return false
 }
 
 // substitute writes what is known of the session into statements that ask for
@@ -410,11 +424,10 @@ func (s *session) substitute(c *call) {
 	for i := range c.text.Stmts {
 		st := &c.text.Stmts[i]
 		if st.ConnFuncs && c.stmts[i].SQL == st.SQL {
-			var restore func(string) string
-			c.stmts[i].SQL, restore = st.SubstituteConnState(rowid, changes)
-			if i == 0 {
-				c.restore = restore
+			if c.restore == nil {
+				c.restore = make([]func(string) string, len(c.stmts))
 			}
+			c.stmts[i].SQL, c.restore[i] = st.SubstituteConnState(rowid, changes)
 		}
 		if !st.ReadOnly {
 			return

@@ -183,7 +183,7 @@ func (t *tx) end(tail stream.Tail) error {
 		}
 		return c.error(ctx, over, "", -1)
 	}
-	o, err := s.send(ctx, exec.Write, &stream.Plan{Guard: true, Tail: tail, AskState: true, Close: !s.settings})
+	o, err := s.send(ctx, exec.Write, &stream.Plan{Guard: true, Tail: tail, AskState: true, Close: !s.needsStream()})
 	if err != nil {
 		return c.endFailed(ctx, err.(*exec.Error))
 	}
