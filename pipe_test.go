@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 
 	tursoopt "github.com/turso-opt/turso-opt"
@@ -190,6 +191,56 @@ func TestPipelinedTransactionOfMany(t *testing.T) {
 		}
 		if n := queryInt(t, db, "SELECT count(*) FROM t"); n != 2000 {
 			t.Errorf("%d rows", n)
+		}
+	})
+}
+
+// A transaction that takes the lock together with its first read holds back all
+// other writers. If it had to ask for the right to write only after that, it
+// would wait for those who wait for it.
+func TestPipelinedLockIsTakenByWriters(t *testing.T) {
+	inModes(t, allModes, func(t *testing.T, e *env) {
+		if !e.native {
+			t.Skip("nothing is pipelined")
+		}
+		db := e.open(t)
+		mustExec(t, db, "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)")
+		mustExec(t, db, "INSERT INTO t VALUES (1, 0)")
+		const writers, each = 24, 4
+		increment := func() error {
+			tx := beginPipelined(t, db, tursoopt.TxImmediate)
+			defer tx.Rollback()
+			var n int
+			if err := tx.QueryRow("SELECT n FROM t WHERE id = 1").Scan(&n); err != nil {
+				return err
+			}
+			if _, err := tx.Exec("UPDATE t SET n = ? WHERE id = 1", n+1); err != nil {
+				return err
+			}
+			return tx.Commit()
+		}
+		atOnce := func() error {
+			_, err := db.Exec("UPDATE t SET n = n + 1 WHERE id = 1")
+			return err
+		}
+		var all sync.WaitGroup
+		for i := range writers {
+			do := atOnce
+			if i%4 == 0 {
+				do = increment
+			}
+			all.Go(func() {
+				for range each {
+					if err := do(); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		all.Wait()
+		if n := queryInt(t, db, "SELECT n FROM t WHERE id = 1"); n != writers*each && !t.Failed() {
+			t.Errorf("%d increments came to %d", writers*each, n)
 		}
 	})
 }

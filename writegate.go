@@ -82,7 +82,8 @@ func (s *session) endStream() {
 
 // run runs a call on the session's own stream.
 func (s *session) run(ctx context.Context, c *call) ([]exec.StmtResult, *exec.Error) {
-	if c.class() != exec.Write || !writes(c.text) {
+	locks := s.tx == txPending && s.begin != "BEGIN"
+	if !locks && (c.class() != exec.Write || !writes(c.text)) {
 		return s.runNow(ctx, c)
 	}
 	inside, reads := s.pass != nil, s.tx == txOpen
@@ -94,6 +95,9 @@ func (s *session) run(ctx context.Context, c *call) ([]exec.StmtResult, *exec.Er
 	var err *exec.Error
 	lane.WhileLocked(ctx, func() (locked bool) {
 		results, err = s.runNow(ctx, c)
+		if locks && lane.Locked(err) {
+			return true // its BEGIN, after which nothing has run
+		}
 		// A transaction that has read may not be able to write any more, however
 		// long it waits.
 		return err == nil && !reads && len(c.stmts) == 1 && lane.Locked(results[0].Err)
