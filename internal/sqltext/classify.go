@@ -72,9 +72,8 @@ func (s *Stmt) classify(h *head) {
 	}
 }
 
-// explain decides about what is explained. It is not run, and leaves something
-// all the same: some PRAGMAs do their work while they are compiled, and a write
-// that is explained sets changes() to 0.
+// explain decides about what is explained. It is not run, but some PRAGMAs do
+// their work while they are compiled.
 func (s *Stmt) explain(h *head) {
 	if h.accept("QUERY") && !h.accept("PLAN") {
 		s.Stateful = true
@@ -90,7 +89,6 @@ func (s *Stmt) explain(h *head) {
 	case Create:
 		// To compile one of a temporary object opens the temporary database.
 		s.ReadOnly, s.Stateful = !inner.Stateful, inner.Stateful
-	case Insert, Replace, Update, Delete:
 	default:
 		s.ReadOnly = true
 	}

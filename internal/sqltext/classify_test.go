@@ -67,9 +67,9 @@ var sorted = []struct {
 
 	{"EXPLAIN SELECT 1", Explain, "r"},
 	{"EXPLAIN QUERY PLAN SELECT 1", Explain, "r"},
-	{"EXPLAIN QUERY PLAN DELETE FROM t", Explain, ""},
+	{"EXPLAIN QUERY PLAN DELETE FROM t", Explain, "r"},
 	{"EXPLAIN BEGIN", Explain, "r"},
-	{"EXPLAIN WITH a AS (SELECT 1) DELETE FROM t", Explain, ""},
+	{"EXPLAIN WITH a AS (SELECT 1) DELETE FROM t", Explain, "r"},
 	{"EXPLAIN WITH a AS (SELECT 1) VALUES (1)", Explain, "r"},
 	{"EXPLAIN CREATE TABLE x(a)", Explain, "r"},
 	{"EXPLAIN CREATE TEMP TABLE x(a)", Explain, "s"},

@@ -36,7 +36,8 @@ type Stmt struct {
 	SQL  string
 	Kind Kind
 	// ReadOnly: the statement certainly writes nothing and leaves nothing on the
-	// connection.
+	// connection, but for one thing: an INSERT, UPDATE or DELETE that is explained
+	// sets changes() to 0.
 	ReadOnly bool
 	// Stateful: the statement leaves state on its connection, or may do so: it
 	// controls a transaction, attaches or detaches, sets a PRAGMA, makes a
