@@ -209,7 +209,7 @@ func (c *conn) Ping(ctx context.Context) error {
 	}
 	const ping = "SELECT 1"
 	resp, err := c.connector.exec.Do(ctx, &exec.Request{
-		Stmts: []exec.Stmt{{SQL: ping, WantRows: true, Note: new(exec.Note)}}, Class: exec.Read,
+		Stmts: []exec.Stmt{{SQL: ping, Note: new(exec.Note)}}, Class: exec.Read,
 	})
 	if err != nil {
 		return c.error(ctx, err.(*exec.Error), ping, -1)

@@ -84,6 +84,11 @@ func (e *engine) get() (*conn, error) {
 		c := e.idle[n-1]
 		e.idle = e.idle[:n-1]
 		e.mu.Unlock()
+		// One that was just opened reads the schema as it is now.
+		if err := c.db.Exec("SELECT 1 FROM sqlite_schema LIMIT 0"); err != nil {
+			_ = c.db.Close()
+			return e.open()
+		}
 		return c, nil
 	}
 	e.mu.Unlock()

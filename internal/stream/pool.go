@@ -117,6 +117,7 @@ func (p *Pool) takeFor(n need, leavesGood bool) (s *Stream, keep bool) {
 	if i := p.suitable(n); i >= 0 {
 		s := p.free[i]
 		p.free = append(p.free[:i], p.free[i+1:]...)
+		s.stale = true
 		return s, true
 	}
 	if p.kept >= maxKept && len(p.free) > 0 && n == unwritten {

@@ -31,6 +31,9 @@ type Stream struct {
 	// written: something other than reads has run on it, so that changes() and
 	// total_changes() are not those of a new connection.
 	written bool
+	// stale: somebody else has used it before, so that its connection may know an
+	// old schema; see refreshSchema.
+	stale bool
 	// pinned: it holds what a new stream would not have (a transaction, a
 	// setting), so it is never reopened in silence.
 	pinned bool
@@ -153,7 +156,7 @@ func (s *Stream) settle(ctx context.Context) error {
 
 // forget makes the stream one that is yet to be opened.
 func (s *Stream) forget() {
-	s.baton, s.ep, s.rowid, s.rowidUnsure, s.written = "", nil, 0, false, false
+	s.baton, s.ep, s.rowid, s.rowidUnsure, s.written, s.stale = "", nil, 0, false, false, false
 }
 
 // attempt makes one round trip. It leaves the stream usable: with the next
@@ -169,6 +172,10 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 		index = 0 // it is handed on to the primary
 	}
 	c := p.compile(s.level, index)
+	refresh := s.stale && s.baton != "" && p.givesRows()
+	if refresh {
+		c.reqs = append([]hrana.StreamReq{refreshSchema}, c.reqs...)
+	}
 	req := &hrana.PipelineReq{Baton: s.baton, Requests: c.reqs}
 	var reply *hranahttp.Reply
 	var err error
@@ -190,9 +197,13 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 	if class != exec.Read {
 		s.written = true
 	}
-	o := p.outcome(&c, reply.Results)
+	results := reply.Results
+	if refresh {
+		results, s.stale = results[1:], false
+	}
+	o := p.outcome(&c, results)
 	s.learn(p, o)
-	if h.learn(class, asked, reply.Results) && s.level == hranahttp.V3Protobuf && o.wrote() {
+	if h.learn(class, asked, results) && s.level == hranahttp.V3Protobuf && o.wrote() {
 		s.pool.askIndex(ctx)
 	}
 	if s.baton == "" {
