@@ -170,6 +170,9 @@ func TestParseDSNErrors(t *testing.T) {
 		if !strings.Contains(err.Error(), c.says) || !strings.HasPrefix(err.Error(), "turso-opt: ") || strings.Contains(err.Error(), "S3CRET") {
 			t.Errorf("%s: %v", c.dsn, err)
 		}
+		if c.dsn == "" {
+			continue // tools open it to find the driver; see TestEmptyDSN
+		}
 		if _, err2 := sql.Open("turso-opt", c.dsn); err2 == nil || err2.Error() != err.Error() {
 			t.Errorf("%s is opened: %v", c.dsn, err2)
 		}
