@@ -243,6 +243,21 @@ func TestTheOutcomeOfAGroup(t *testing.T) {
 			if got := breaker.note.Alone.Load(); got != c.alone {
 				t.Errorf("%s: the breaker travels alone %d times, want %d", name, got, c.alone)
 			}
+			if c.v2 {
+				for _, a := range append(hold(l, f), groupOf(l, 6, nil)...) {
+					<-a.done
+				}
+				tries := 0
+				for _, r := range f.log {
+					if r.kind == "no group" {
+						tries++
+					}
+				}
+				if tries != 1 {
+					t.Errorf("%s: a group was tried %d times", name, tries)
+				}
+				return
+			}
 			if n := l.Counters().Ungrouped; n != uint64(6*want) {
 				t.Errorf("%s: %d counted as run one by one", name, n)
 			}

@@ -216,10 +216,11 @@ func (f *fake) Share(ctx context.Context, stmts []exec.Stmt, separate bool) (res
 }
 
 func (f *fake) CommitGroup(ctx context.Context, g *stream.Group) (*stream.GroupOutcome, bool, error) {
-	if f.v2 {
-		return nil, false, nil
-	}
 	stmts := slices.Clone(g.Stmts)
+	if f.v2 {
+		_, err := f.request(ctx, "no group", exec.Write, stmts)
+		return nil, false, err
+	}
 	if _, err := f.request(ctx, "group", exec.Write, stmts); err != nil {
 		if e, ok := err.(*exec.Error); ok && g.Late != nil && stream.Abandoned(ctx, e) {
 			f.wg.Go(func() {
@@ -271,6 +272,9 @@ func bubble(t *testing.T, cfg Config, body func(t *testing.T, f *fake, l *Lanes)
 		for _, n := range []*line{l.reads, l.commitLine()} {
 			if n == nil {
 				continue
+			}
+			if n.timer.Stop() {
+				t.Error("a timer is still set")
 			}
 			if n.waiting != 0 || n.bytes != 0 || n.places != 0 || n.inside != 0 || n.busy != 0 || n.lates != 0 || len(n.out) != 0 {
 				t.Errorf("left behind: waiting %d (%d bytes, %d places), inside %d, lanes %d and %d late, %d out",

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/turso-opt/turso-opt/internal/limit"
 )
 
 // The gate lets in as many as it should, in the order in which they came.
@@ -99,6 +101,46 @@ func TestGateCountsEveryPlace(t *testing.T) {
 		wg.Wait()
 		if g.Busy() != 0 || g.waiting.head != nil || most > inServer {
 			r.Fatalf("%d inside in the end, %d at most", g.Busy(), most)
+		}
+	})
+}
+
+// What writes tell of the server reaches the gate.
+func TestWritesTellTheGate(t *testing.T) {
+	for _, group := range []bool{false, true} {
+		bubble(t, Config{GroupCommit: group}, func(t *testing.T, f *fake, l *Lanes) {
+			f.took = 100 * time.Millisecond
+			w := known("w")
+			for range 30 {
+				var asks []*asked
+				for i := range 100 {
+					x := w
+					if i%2 == 0 && group {
+						x = fresh("w") // by itself
+					}
+					asks = append(asks, start(l, x.write(integer(i))))
+				}
+				for i, a := range asks {
+					a.gets(t, "w", i)
+				}
+			}
+			if n := l.Counters().Writers; n < 40 {
+				t.Errorf("%d writers on a long path", n)
+			}
+		})
+	}
+	// A group alone.
+	bubble(t, Config{GroupCommit: true}, func(t *testing.T, f *fake, l *Lanes) {
+		l.gate.law = limit.NewWriters(1, 9)
+		f.took = 100 * time.Millisecond
+		for range 20 {
+			hold(l, f)
+			for i, a := range groupOf(l, 3, nil) {
+				a.gets(t, "w", i)
+			}
+		}
+		if n := l.Counters().Writers; n < 2 {
+			t.Errorf("%d writers on a long path", n)
 		}
 	})
 }

@@ -246,6 +246,30 @@ func TestSlownessIsLearned(t *testing.T) {
 	})
 }
 
+// Of a write the server's time tells how long it has waited for others, so it does
+// not make a text slow; the rows do.
+func TestAWriteIsNotSlowBecauseItHasWaited(t *testing.T) {
+	bubble(t, Config{GroupCommit: true}, func(t *testing.T, f *fake, l *Lanes) {
+		w := fresh("w")
+		rows := uint64(10)
+		f.result = func(s *exec.Stmt) exec.StmtResult {
+			r := echo(s)
+			r.Result.ServerTime, r.Result.RowsWritten, r.Result.RowsRead = time.Second, rows, rows
+			return r
+		}
+		start(l, w.write(integer(1))).gets(t, "w", 1)
+		if wide(w.note) {
+			t.Error("a write that has waited counts as slow")
+		}
+		f.set(func() { rows = 100_000 })
+		heavy := fresh("heavy")
+		start(l, heavy.write(integer(1))).gets(t, "heavy", 1)
+		if !wide(heavy.note) {
+			t.Error("a write of 100,000 rows does not count as slow")
+		}
+	})
+}
+
 // The queue is bounded in number and bytes. Who comes when it is full waits for a
 // place, first in, first out, until the context ends.
 func TestAFullQueuePushesBack(t *testing.T) {
@@ -284,6 +308,19 @@ func TestAFullQueuePushesBack(t *testing.T) {
 		}
 		l.reads.with(func() { l.reads.lates = 0 })
 	})
+	// Who is let in at the moment at which its context ends takes no place.
+	n := New(Config{}).reads
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for range 100 {
+		first, second := n.crowd.push(), n.crowd.push()
+		n.places = maxQueue - 1
+		n.admit()
+		if !n.enterQueue(ctx, first) && !second.admitted() {
+			t.Fatal("the place of one who has left is lost")
+		}
+		n.crowd = turnstile{}
+	}
 	bubble(t, Config{Coalesce: true, Lanes: 1}, func(t *testing.T, f *fake, l *Lanes) {
 		q := known("q")
 		blob := exec.Value{Kind: exec.Blob, Blob: make([]byte, 60<<10)}

@@ -204,6 +204,42 @@ func TestOneThatCannotBeReadFailsAlone(t *testing.T) {
 	})
 }
 
+// What is learned of a text while it waits counts when its turn comes.
+func TestATextThatHasBecomeBadCompanyTravelsAlone(t *testing.T) {
+	for _, lesson := range []func(n *exec.Note){
+		func(n *exec.Note) { n.Succeeded.Store(false) },
+		func(n *exec.Note) { n.ServerTime.Store(int64(time.Second)) },
+	} {
+		bubble(t, Config{Coalesce: true, Lanes: 1}, func(t *testing.T, f *fake, l *Lanes) {
+			q, bad := known("q"), known("bad")
+			asks := []*asked{start(l, q.read(integer(0)))}
+			for i := range 9 {
+				x := q
+				if i%3 == 2 {
+					x = bad
+				}
+				asks = append(asks, start(l, x.read(integer(i+1))))
+			}
+			lesson(bad.note)
+			for i, a := range asks {
+				sql := "q"
+				if i > 0 && i%3 == 0 {
+					sql = "bad"
+				}
+				a.gets(t, sql, i)
+			}
+			for _, r := range f.log {
+				if r.has("bad") {
+					if r.kind == "batch" {
+						t.Errorf("sent: %s", f.kinds())
+					}
+					break // it has been run by itself now
+				}
+			}
+		})
+	}
+}
+
 // Answers that are too large together are asked for again one by one in the same
 // request, and one that is too large by itself goes through a cursor.
 func TestTooLargeAnswersAreSplit(t *testing.T) {
@@ -326,9 +362,10 @@ func TestWhoLeavesHarmsNobody(t *testing.T) {
 		q := known("q")
 		buffer := []byte("before")
 		var got []byte
+		var number int64
 		f.result = func(s *exec.Stmt) exec.StmtResult {
 			if len(s.Args) > 1 {
-				got = bytes.Clone(s.Args[1].Blob)
+				got, number = bytes.Clone(s.Args[1].Blob), s.Args[0].Int
 			}
 			return echo(s)
 		}
@@ -358,8 +395,8 @@ func TestWhoLeavesHarmsNobody(t *testing.T) {
 		args[0].Int = 77
 		stays.gets(t, "q", 2)
 		last.gets(t, "q", 4)
-		if string(got) != "before" {
-			t.Errorf("the server got the argument %q", got)
+		if string(got) != "before" || number != 3 {
+			t.Errorf("the server got the arguments %d, %q", number, got)
 		}
 	})
 }
