@@ -49,12 +49,16 @@ func (s *stmt) NumInput() int {
 	return len(params)
 }
 
+// now is the text with what is known of it now: what executions before have
+// taught is forgotten when the schema changes.
+func (s *stmt) now() *sqltext.Text { return s.conn.connector.stmts.Get(s.text.SQL) }
+
 func (s *stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
-	return s.conn.execText(ctx, s.text, args)
+	return s.conn.execText(ctx, s.now(), args)
 }
 
 func (s *stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
-	return s.conn.queryText(ctx, s.text, args)
+	return s.conn.queryText(ctx, s.now(), args)
 }
 
 func (s *stmt) Exec(args []driver.Value) (driver.Result, error) {
