@@ -107,7 +107,7 @@ func (c *Config) remote() (u *url.URL, host string, err error) {
 			return nil, "", errors.New("turso-opt: tls: http and ws URLs cannot opt in to TLS")
 		}
 	default:
-		return nil, "", errors.New("turso-opt: URL: want a scheme of libsql, turso, https, http, wss, ws or file, or :memory:")
+		return nil, "", errors.New("turso-opt: URL: want :memory: or a scheme of libsql, turso, https, http, wss, ws and file")
 	}
 	if u.Hostname() == "" {
 		return nil, "", errors.New("turso-opt: URL: has no host")
