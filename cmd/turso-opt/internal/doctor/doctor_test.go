@@ -162,7 +162,7 @@ func TestNoSuchHost(t *testing.T) {
 
 func TestDSNs(t *testing.T) {
 	for _, c := range []struct{ dsn, want string }{
-		{"nonsense", "FAIL  DSN         cannot be read: URL: want a scheme of"},
+		{"nonsense", "FAIL  DSN         cannot be read: URL: want :memory: or"},
 		{"libsql://host?authToken=geheim&authtoken=geheim", "unknown parameter"},
 		{"file:test.db", "not reached over a network"},
 		{":memory:", "not reached over a network"},
