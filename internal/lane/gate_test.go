@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/turso-opt/turso-opt/internal/exec"
 	"github.com/turso-opt/turso-opt/internal/limit"
 )
 
@@ -133,6 +134,11 @@ func TestWritesTellTheGate(t *testing.T) {
 	bubble(t, Config{GroupCommit: true}, func(t *testing.T, f *fake, l *Lanes) {
 		l.gate.law = limit.NewWriters(1, 9)
 		f.took = 100 * time.Millisecond
+		f.result = func(s *exec.Stmt) exec.StmtResult {
+			r := echo(s)
+			r.Result.ServerTime = 0
+			return r
+		}
 		for range 20 {
 			hold(l, f)
 			for i, a := range groupOf(l, 3, nil) {
