@@ -166,18 +166,6 @@ func (c *conn) runShared(ctx context.Context, cl *call) ([]exec.StmtResult, erro
 	return resp.Results, nil
 }
 
-// fillRowid gives the results of INSERTs that did not set it the rowid that the
-// session has from before it had a stream of its own. Of other statements sqld
-// tells none.
-func (s *session) fillRowid(stmts []exec.Stmt, results []exec.StmtResult) {
-	for i := range results {
-		r := results[i].Result
-		if r != nil && r.LastInsertID == 0 && stmts[i].Rowid != exec.RowidNone && !s.rowidUnsure {
-			r.LastInsertID = s.rowid
-		}
-	}
-}
-
 // schemaChanged forgets what texts have taught of tables that may be others now.
 func (c *conn) schemaChanged(cl *call, err error) {
 	for i := range cl.text.Stmts {
