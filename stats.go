@@ -13,20 +13,27 @@ type Stats struct {
 	Lanes      LaneStats
 	Requests   RequestStats
 	Streams    StreamStats
+	KeepAlive  KeepAliveStats
 }
 
 // LaneStats are those of statements that share requests.
 type LaneStats struct {
-	// Lanes is how many requests of reads may be in flight now.
-	Lanes int
+	// Lanes is how many requests of reads may be in flight now, and Waiting how
+	// many statements wait for one.
+	Lanes, Waiting int
 	// Alone counts reads that had a request to themselves, Shared those that
 	// shared one, and Requests the requests that they shared.
 	Alone, Shared, Requests uint64
 	// Again counts reads run again because the request that they shared had
-	// failed, Hedged those sent again because a neighbour kept them waiting.
-	Again, Hedged uint64
-	// Backoffs counts waits because the server was at its limit.
-	Backoffs uint64
+	// failed, Hedged those sent again because a neighbour kept them waiting. Late
+	// counts lanes that others got because their requests were late.
+	Again, Hedged, Late uint64
+	// Backoffs counts waits because the server was at its limit, Locked requests
+	// of writes that found the database locked and were sent again.
+	Backoffs, Locked uint64
+	// Writers is how many writes and writing transactions may be on their way to
+	// the server now, and Writing how many there are.
+	Writers, Writing int
 	// Grouped counts writes that shared a transaction, Groups these
 	// transactions, and Ungrouped writes run one by one because theirs had
 	// failed.
@@ -86,8 +93,9 @@ func (c *Connector) Stats() Stats {
 		Pool:       s.Pool,
 		Statements: StatementStats{Hits: texts.Hits, Misses: texts.Misses, Evictions: texts.Evictions, Size: texts.Size},
 		Lanes: LaneStats{
-			Lanes: lanes.Lanes, Alone: lanes.Alone, Shared: lanes.Shared, Requests: lanes.Requests,
-			Again: lanes.Again, Hedged: lanes.Hedged, Backoffs: lanes.Backoffs,
+			Lanes: lanes.Lanes, Waiting: lanes.Waiting, Alone: lanes.Alone, Shared: lanes.Shared, Requests: lanes.Requests,
+			Again: lanes.Again, Hedged: lanes.Hedged, Late: lanes.Late,
+			Backoffs: lanes.Backoffs, Locked: lanes.Locked, Writers: lanes.Writers, Writing: lanes.Writing,
 			Grouped: lanes.Committed, Groups: lanes.Groups, Ungrouped: lanes.Ungrouped,
 		},
 		Requests: RequestStats{
@@ -98,6 +106,7 @@ func (c *Connector) Stats() Stats {
 			Opened: streams.Opened, Reused: streams.Reused, Expired: streams.Expired,
 			Closed: streams.Closed, Pings: streams.Pings,
 		},
+		KeepAlive: c.keepAliveStats(),
 	}
 }
 

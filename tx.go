@@ -113,7 +113,7 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	defer s.leaveUnlessOpen()
 	var o *stream.Outcome
 	var err error
-	lane.WhileLocked(ctx, func() (locked bool) {
+	s.lanes.WhileLocked(ctx, func() (locked bool) {
 		o, err = s.send(ctx, exec.Write, &stream.Plan{Begin: begin})
 		return err == nil && lane.Locked(o.Begin.Err)
 	})

@@ -93,7 +93,7 @@ func (s *session) run(ctx context.Context, c *call) ([]exec.StmtResult, *exec.Er
 	defer s.leaveUnlessOpen()
 	var results []exec.StmtResult
 	var err *exec.Error
-	lane.WhileLocked(ctx, func() (locked bool) {
+	s.lanes.WhileLocked(ctx, func() (locked bool) {
 		results, err = s.runNow(ctx, c)
 		if locks && lane.Locked(err) {
 			return true // its BEGIN, after which nothing has run

@@ -136,7 +136,7 @@ func (c *committer) commit(ctx context.Context, ln *lane, f *flight, check exec.
 // send sends a group, again while the database is locked or the server at its
 // limit.
 func (c *committer) send(ctx context.Context, pass *Pass, group *stream.Group) (g *stream.GroupOutcome, ok bool, err error) {
-	WhileLocked(ctx, func() (locked bool) {
+	c.l.WhileLocked(ctx, func() (locked bool) {
 		err = c.l.Patiently(ctx, exec.Write, func() error {
 			began := time.Now()
 			if g, ok, err = c.l.streams.CommitGroup(ctx, group); err == nil && ok {
@@ -144,10 +144,7 @@ func (c *committer) send(ctx context.Context, pass *Pass, group *stream.Group) (
 			}
 			return err
 		})
-		if locked = err == nil && ok && g.Undone && Locked(g.Err); locked {
-			c.l.counters.locked.Add(1)
-		}
-		return locked
+		return err == nil && ok && g.Undone && Locked(g.Err)
 	})
 	return g, ok, err
 }

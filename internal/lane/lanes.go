@@ -77,7 +77,9 @@ type Counters struct {
 	Groups    uint64 // transactions that writes shared
 	Ungrouped uint64 // writes run one by one because their transaction had failed
 	Locked    uint64 // requests of writes that found the database locked
+	Waiting   int    // statements that wait for a lane now
 	Writers   int    // writers that the gate lets in now
+	Writing   int    // writers that are in now
 }
 
 // New returns Lanes over streams.
@@ -105,11 +107,16 @@ func (l *Lanes) Gate() *Gate { return l.gate }
 // Counters returns what has been counted so far.
 func (l *Lanes) Counters() Counters {
 	n := &l.counters
+	waiting := l.reads.length()
+	if l.commits != nil {
+		waiting += l.commits.line.length()
+	}
 	return Counters{
 		Lanes: l.reads.limit(), Alone: n.alone.Load(), Shared: n.shared.Load(), Requests: n.requests.Load(),
 		Again: n.again.Load(), Hedged: n.hedged.Load(), Late: n.late.Load(), Backoffs: n.backoffs.Load(),
 		Committed: n.committed.Load(), Groups: n.groups.Load(), Ungrouped: n.ungrouped.Load(),
-		Locked: n.locked.Load(), Writers: l.gate.Capacity(),
+		Locked:  n.locked.Load(),
+		Waiting: waiting, Writers: l.gate.Capacity(), Writing: l.gate.Busy(),
 	}
 }
 

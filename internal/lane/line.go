@@ -58,6 +58,13 @@ func (n *line) limit() int {
 	return n.law.Limit()
 }
 
+// length is how many statements wait.
+func (n *line) length() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.waiting
+}
+
 // enter takes a lane for one statement that goes out at once, on its caller's
 // goroutine; nil if all are out, or others wait.
 func (n *line) enter() *lane {

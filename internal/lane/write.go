@@ -35,16 +35,13 @@ func (l *Lanes) writeInside(ctx context.Context, pass *Pass, req *exec.Request) 
 	}
 	var resp *exec.Response
 	var err error
-	WhileLocked(ctx, func() (locked bool) {
+	l.WhileLocked(ctx, func() (locked bool) {
 		began := time.Now()
 		if resp, err = l.once(ctx, req); err != nil {
 			return false
 		}
 		pass.Observe(time.Since(began), serverTime(resp))
-		if locked = Locked(resp.Results[0].Err); locked {
-			l.counters.locked.Add(1)
-		}
-		return locked
+		return Locked(resp.Results[0].Err)
 	})
 	if !stream.Abandoned(ctx, err) {
 		pass.Leave()
@@ -54,9 +51,10 @@ func (l *Lanes) writeInside(ctx context.Context, pass *Pass, req *exec.Request) 
 
 // WhileLocked runs f, and again after a while for as long as it reports that the
 // database is locked, a few times at most and not beyond ctx.
-func WhileLocked(ctx context.Context, f func() (locked bool)) {
+func (l *Lanes) WhileLocked(ctx context.Context, f func() (locked bool)) {
 	backoff := firstBusy
 	for try := 1; f() && try < maxBusy && sleep(ctx, backoff); try++ {
+		l.counters.locked.Add(1)
 		backoff = min(2*backoff, lastBusy)
 	}
 }
