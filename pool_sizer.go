@@ -21,8 +21,8 @@ const (
 	DefaultPoolInterval = 100 * time.Millisecond
 	// DefaultPoolUp is the utilisation from which the pool may grow although nobody
 	// waits, DefaultPoolDown the one up to which it may shrink.
-	DefaultPoolUp   = 0.7
-	DefaultPoolDown = 0.7
+	DefaultPoolUp   = 0.8
+	DefaultPoolDown = 0.8
 	// DefaultPoolCooldown is how long less must have been needed before the pool
 	// shrinks.
 	DefaultPoolCooldown = 2 * time.Second
@@ -215,6 +215,9 @@ func (p *PoolSizer) run() {
 		case <-p.life.Done():
 			return
 		case <-p.pressed:
+			if !last.mayGrow {
+				continue
+			}
 			if soon := last.at + p.interval/limit.PoolHaste - time.Since(poolClock); soon > 0 {
 				timer.Reset(soon)
 				continue
@@ -230,7 +233,7 @@ func (p *PoolSizer) run() {
 			return
 		}
 		next := p.interval
-		if now.full {
+		if now.full && now.mayGrow {
 			next /= limit.PoolHaste
 		}
 		timer.Reset(next)
@@ -257,6 +260,7 @@ type poolSeen struct {
 	poolTotals
 	waited  int64
 	backoff uint64
+	mayGrow bool
 	full    bool // all connections are out
 }
 
@@ -269,7 +273,7 @@ func (p *PoolSizer) look(last poolSeen) poolSeen {
 		now.backoff = l.Counters().Backoffs
 	}
 	size := int(p.size.Load())
-	now.full = db.InUse >= size
+	now.full, now.mayGrow = db.InUse >= size, true
 	if last.at == 0 || p.life.Err() != nil {
 		return now
 	}
@@ -283,6 +287,7 @@ func (p *PoolSizer) look(last poolSeen) poolSeen {
 	if d.Change != limit.Kept {
 		p.record(d.Change, PoolDecision{Time: time.Now(), From: size, To: d.Size, Reason: d.Reason})
 	}
+	now.mayGrow = p.law.MayGrow()
 	p.mu.Unlock()
 	if d.Change == limit.Kept {
 		return now

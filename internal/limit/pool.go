@@ -7,8 +7,8 @@ import (
 )
 
 // PoolHaste is how many times as often as usual a Pool wants to be told while
-// all connections are in use: a pool that is too small by much must not stay so
-// for a whole interval.
+// all connections are in use and there may be more: a pool that is much too small
+// must not stay so for a whole interval.
 const PoolHaste = 8
 
 // PoolConfig are the bounds and manners of a Pool.
@@ -93,12 +93,7 @@ type Pool struct {
 	backlog     float64 // callers who wait
 	granted     float64 // connections given since all were in use
 
-	inside           float64 // statements inside the server
-	server, answered float64 // of statements, in seconds and in number, faded
-	alone            float64 // a statement's time while few are inside, in seconds
-	crowded          bool
-	cap              float64       // on the size, +Inf without one
-	calm             time.Duration // since the server last refused anything
+	guard poolGuard
 
 	quiet time.Duration // for how long less has been needed
 	peak  float64       // the most that was needed in that time
@@ -106,11 +101,14 @@ type Pool struct {
 
 // NewPool returns a Pool that begins with size, as far as the bounds allow.
 func NewPool(cfg PoolConfig, size int) *Pool {
-	return &Pool{cfg: cfg, size: min(max(size, cfg.Min), cfg.Max), cap: math.Inf(1)}
+	return &Pool{cfg: cfg, size: min(max(size, cfg.Min), cfg.Max), guard: newPoolGuard(cfg)}
 }
 
 // Size is the size now.
 func (p *Pool) Size() int { return p.size }
+
+// MayGrow tells whether there may be more.
+func (p *Pool) MayGrow() bool { return float64(p.size) < min(p.guard.bound(), float64(p.cfg.Max)) }
 
 const (
 	// reserveFactor is how many standard deviations of the number in use are kept
@@ -119,24 +117,16 @@ const (
 	// surprise is how many standard deviations above the usual an interval's
 	// arrivals are another rate, not chance.
 	surprise = 4
-	// rateMemory, useMemory and insideMemory are how long the averages remember.
-	rateMemory   = time.Second
-	useMemory    = 500 * time.Millisecond
-	insideMemory = 300 * time.Millisecond
-	aloneMemory  = 2 * time.Second
+	// rateMemory and useMemory are how long the averages remember.
+	rateMemory = time.Second
+	useMemory  = 500 * time.Millisecond
 
 	// shrinkBy is the part of the size that is given up after each cooldown, and
 	// idleBy the part when nothing has been in use.
 	shrinkBy, idleBy = 0.2, 0.5
 
-	// fewInside is how many statements inside never are too many.
-	fewInside = 8
-	// crowding is how many times its time alone a statement takes inside a server
-	// that has too much to do, and relief when that is over.
-	crowding, relief = 3, 2
-	// capDown is what a refusal leaves of the connections in use; capUp is how much
-	// a cap rises in a second when there is no more reason for it.
-	capDown, capUp = 0.8, 0.25
+	// capGrain: the size follows a cap in steps of that part of it.
+	capGrain = 12
 )
 
 // Observe takes an interval into account.
@@ -146,26 +136,35 @@ func (p *Pool) Observe(s PoolSample) PoolDecision {
 	}
 	busy := s.Busy.Seconds() / s.Interval.Seconds()
 	p.measure(s)
-	p.guard(s, busy)
-	need := p.demand(s, busy)
-	want := min(max(int(math.Ceil(min(need, p.cap))), p.cfg.Min), p.cfg.Max)
+	p.guard.observe(s, p.size, p.backlog)
+	most := p.guard.bound()
+	need := p.demand(s)
+	want := min(max(whole(min(need, most)), p.cfg.Min), p.cfg.Max)
 	used := max(float64(s.InUse), busy) / float64(p.size)
 	from, waiting := p.size, int(math.Ceil(p.backlog))
+	if most < need && most < math.Inf(1) && abs(want-from) < max(2, from/capGrain) {
+		want = from // the server's bounds are never still
+	}
 	switch {
 	case want > from && (used >= p.cfg.Up || s.Waited > 0 || p.backlog > 0):
 		p.quiet, p.peak, p.size = 0, 0, want
 		p.granted += float64(want - from)
 		return PoolDecision{want, Grown, fmt.Sprintf("%.0f uses/s of %s, %d of %d in use, %d waiting",
 			p.rate, seconds(p.service()), s.InUse, from, waiting), waiting}
-	case want < from && p.cap < float64(from):
+	case want < from && most < need:
 		p.quiet, p.peak, p.size = 0, 0, want
-		return PoolDecision{want, Capped, p.capReason(s), waiting}
+		return PoolDecision{want, Capped, p.guard.reason(), waiting}
 	case want < from:
 		return p.shrink(s, used, need)
 	}
 	p.quiet, p.peak = 0, 0
 	return PoolDecision{Size: p.size}
 }
+
+// whole is a number of connections that does not make one of next to nothing.
+func whole(n float64) int { return int(math.Ceil(n - 0.1)) }
+
+func abs(n int) int { return max(n, -n) }
 
 // fade is what is left after an interval of an average that remembers for a time.
 func fade(interval, memory time.Duration) float64 {
@@ -205,69 +204,21 @@ func (p *Pool) service() float64 {
 }
 
 // demand is how many connections the load of now needs.
-func (p *Pool) demand(s PoolSample, busy float64) float64 {
-	inUse := p.rate * p.service()
-	if p.backlog > 0 {
-		// Uses that have not ended, and may take longer than those that have, count
-		// when they are all that can be seen.
-		inUse = max(inUse, busy)
+func (p *Pool) demand(s PoolSample) float64 {
+	// Of those who wait some have a connection already that is being opened.
+	waiting := max(0, p.backlog-p.granted)
+	need := staff(p.rate*p.service()) + waiting/2
+	if waiting > 0 {
+		// Uses may take longer than those that have ended: all that are there count.
+		need = max(need, float64(s.InUse)+waiting/2+1)
 	}
-	return staff(inUse) + p.backlog/2
+	return need
 }
 
 // Staff is how many connections are needed where so many are in use on average.
-func Staff(inUse float64) int { return int(math.Ceil(staff(inUse))) }
+func Staff(inUse float64) int { return whole(staff(inUse)) }
 
 func staff(inUse float64) float64 { return inUse + reserveFactor*math.Sqrt(inUse) + 1 }
-
-// guard moves the cap.
-func (p *Pool) guard(s PoolSample, busy float64) {
-	secs := s.Interval.Seconds()
-	p.inside += (s.Server.Seconds()/secs - p.inside) * (1 - fade(s.Interval, insideMemory))
-	if s.Answered > 0 {
-		f := fade(s.Interval, useMemory)
-		p.server = p.server*f + s.Server.Seconds()
-		p.answered = p.answered*f + float64(s.Answered)
-		if now := p.server / p.answered; p.alone == 0 || now < p.alone {
-			p.alone = now
-		} else if p.inside <= fewInside {
-			p.alone += (now - p.alone) * (1 - fade(s.Interval, aloneMemory))
-		}
-	}
-	times := p.times()
-	p.crowded = p.inside > fewInside && (times > crowding || p.crowded && times > relief)
-	p.calm += s.Interval
-	switch {
-	case s.Refused > 0:
-		if p.calm >= p.cfg.Cooldown/8 || math.IsInf(p.cap, 1) {
-			p.cap = max(1, min(p.cap, busy)*capDown)
-		}
-		p.calm = 0
-	case p.crowded:
-		// p.inside/times is what the server works on side by side.
-		p.cap = busy - p.inside + max(fewInside, crowding*p.inside/times)
-	case math.IsInf(p.cap, 1), p.calm < p.cfg.Cooldown:
-	default:
-		if p.cap += max(1, p.cap*capUp) * secs; p.cap > float64(p.cfg.Max) {
-			p.cap = math.Inf(1)
-		}
-	}
-}
-
-// times is how many times as long a statement takes as it does alone.
-func (p *Pool) times() float64 {
-	if p.answered == 0 || p.alone == 0 {
-		return 1
-	}
-	return p.server / p.answered / p.alone
-}
-
-func (p *Pool) capReason(s PoolSample) string {
-	if s.Refused > 0 {
-		return fmt.Sprintf("the server refused %d", s.Refused)
-	}
-	return fmt.Sprintf("%.0f statements in the server take %.1f times as long as alone", p.inside, p.times())
-}
 
 // shrink gives some up if less has been needed for long enough.
 func (p *Pool) shrink(s PoolSample, used, need float64) PoolDecision {
@@ -284,9 +235,9 @@ func (p *Pool) shrink(s PoolSample, used, need float64) PoolDecision {
 		by = idleBy
 	}
 	step := max(1, int(float64(p.size)*by))
-	next := max(int(math.Ceil(p.peak)), p.size-step, p.cfg.Min)
+	next := max(whole(p.peak), p.size-step, p.cfg.Min)
 	p.quiet, p.peak = 0, 0
-	if next > p.size-(step+1)/2 {
+	if next > p.size-(step+3)/4 {
 		// So little is chance, and would be taken back soon.
 		return PoolDecision{Size: p.size}
 	}
