@@ -122,7 +122,7 @@ func newConnector(cfg *Config) (*Connector, error) {
 	}
 	c.client = hranahttp.New(hc)
 	c.pool = stream.NewPool(c.client, nil)
-	c.lanes = lane.New(lane.Config{Streams: c.pool, Coalesce: cfg.coalesce(), GroupCommit: cfg.GroupCommit, Lanes: cfg.Lanes})
+	c.lanes = lane.New(lane.Config{Streams: c.pool, Coalesce: cfg.coalesce(), GroupCommit: cfg.GroupCommit, Lanes: cfg.Lanes, Late: time.Duration(lateAfter.Load())})
 	c.exec = c.lanes
 	c.layers = []string{lanesName(cfg), "streams", "http"}
 	c.stmts = sqltext.NewCache(cfg.stmtCache())
@@ -134,6 +134,10 @@ func newBase(cfg *Config, base driver.Connector, name string) *Connector {
 	c.driver = &Driver{connector: c}
 	return c
 }
+
+// lateAfter is for tests, in which a request may be held for as long as they like;
+// 0 is the default of the lanes.
+var lateAfter atomic.Int64
 
 // userAgent tells a server's operator who is calling.
 const userAgent = "turso-opt-go"
