@@ -2,6 +2,7 @@ package tursoopt
 
 import (
 	"database/sql/driver"
+	"time"
 
 	"github.com/turso-opt/turso-opt/internal/sqltext"
 )
@@ -13,6 +14,10 @@ var (
 	DSNParams    = dsnParams
 	SQLiteParams = sqliteParams
 )
+
+// LateAfter sets when a request is late that others wait for, for Connectors made
+// from then on; 0 is the default.
+func LateAfter(d time.Duration) { lateAfter.Store(int64(d)) }
 
 // Bind binds arguments and forgets them.
 func Bind(text *sqltext.Text, args []driver.NamedValue) error {

@@ -3,6 +3,7 @@ package lane
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
 	"github.com/turso-opt/turso-opt/internal/limit"
@@ -30,7 +31,13 @@ type Config struct {
 	GroupCommit bool
 	// Lanes is the number of lanes for reads; 0 has it adapt.
 	Lanes int
+	// Late is the least time after which a request is late; 0 for LateAfter.
+	Late time.Duration
 }
+
+// LateAfter is the least time after which others do not wait any more for a
+// request that they share, or for its lane.
+const LateAfter = 50 * time.Millisecond
 
 // How many requests there may be at a time, so that all of them together stay
 // below the 128 streams that sqld holds.
@@ -50,6 +57,7 @@ const (
 type Lanes struct {
 	streams  Streams
 	coalesce bool
+	late     time.Duration
 	wide     chan struct{}
 	reads    *line
 	gate     *Gate
@@ -85,6 +93,9 @@ type Counters struct {
 // New returns Lanes over streams.
 func New(cfg Config) *Lanes {
 	l := &Lanes{streams: cfg.Streams, coalesce: cfg.Coalesce, wide: make(chan struct{}, wideLanes), gate: NewGate()}
+	if l.late = cfg.Late; l.late == 0 {
+		l.late = LateAfter
+	}
 	l.reads = newLine(limit.NewLanes(cfg.Lanes, readLanes), maxShare, l)
 	l.reads.serve, l.reads.rerun = l.serveReads, l.hedge
 	if cfg.GroupCommit {

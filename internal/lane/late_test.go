@@ -138,7 +138,7 @@ func TestLateLanesAreReplaced(t *testing.T) {
 		c, d := start(l, q.read(integer(3))), start(l, q.read(integer(4)))
 		c.gets(t, "q", 3)
 		d.gets(t, "q", 4)
-		if took := d.at.Sub(began); took != hedgeAfter+f.took {
+		if took := d.at.Sub(began); took != LateAfter+f.took {
 			t.Errorf("behind slow reads a read took %v", took)
 		}
 		if n := l.Counters().Late; n != 2 {

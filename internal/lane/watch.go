@@ -2,9 +2,6 @@ package lane
 
 import "time"
 
-// hedgeAfter is the least time after which a request is late.
-const hedgeAfter = 50 * time.Millisecond
-
 // A watch looks after requests that are late while others depend on them: those
 // who share the request, and those who wait for its lane. A lone request has
 // nobody to watch it, and no timer.
@@ -37,7 +34,7 @@ func (n *line) credit(reads int) {
 
 // due is when a request becomes late.
 func (n *line) due(ln *lane) time.Time {
-	return ln.began.Add(max(hedgeAfter, 2*n.law.RoundTrip()))
+	return ln.began.Add(max(n.owner.late, 2*n.law.RoundTrip()))
 }
 
 // arm sets the timer, if it is not, for the first request that may be late while
