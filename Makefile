@@ -11,7 +11,7 @@ SHELL := /bin/sh
 
 FUZZTIME ?= 30s
 BENCHFLAGS ?=
-TESTFLAGS ?= -shuffle=on -timeout=10m
+TESTFLAGS ?= -shuffle=on -timeout=25m
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
