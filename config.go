@@ -112,6 +112,20 @@ type Config struct {
 	// Timeout bounds what has no context, such as Commit and Close: zero means
 	// DefaultTimeout, negative no limit (0 in a DSN).
 	Timeout time.Duration
+	// KeepAlive is the interval of pings on idle connections, from MinKeepAlive:
+	// zero has it learnt, negative turns pings off (auto and 0 in a DSN).
+	KeepAlive time.Duration
+	// StaleAfter is for how long an idle connection is trusted that no ping has
+	// proven: zero means DefaultStaleAfter, negative no limit (0 in a DSN).
+	StaleAfter time.Duration
+	// PingTimeout bounds the answer to a ping: zero means DefaultPingTimeout.
+	PingTimeout time.Duration
+	// KeepAliveIdleStop is how long after the last statement pings go on: zero
+	// means DefaultKeepAliveIdleStop, negative forever (0 in a DSN).
+	KeepAliveIdleStop time.Duration
+	// WarmConns is how many connections are pinged and kept ready: zero means
+	// DefaultWarmConns, negative none, and no pings (0 in a DSN).
+	WarmConns int
 	// ParseTime turns text in DATE, DATETIME and TIMESTAMP columns into
 	// time.Time; nil means on.
 	ParseTime *bool

@@ -42,6 +42,11 @@ var settings = map[string]setting{
 	"connect_timeout":       {"ConnectTimeout", "1s", shortDuration(tursoopt.DefaultConnectTimeout)},
 	"timeout":               {"Timeout", "1s", shortDuration(tursoopt.DefaultTimeout)},
 	"parse_time":            {"ParseTime", "off", "on"},
+	"keepalive":             {"KeepAlive", "10s", "auto"},
+	"stale_after":           {"StaleAfter", "10s", shortDuration(tursoopt.DefaultStaleAfter)},
+	"ping_timeout":          {"PingTimeout", "1s", shortDuration(tursoopt.DefaultPingTimeout)},
+	"keepalive_idle_stop":   {"KeepAliveIdleStop", "1h", shortDuration(tursoopt.DefaultKeepAliveIdleStop)},
+	"warm_conns":            {"WarmConns", "2", strconv.Itoa(tursoopt.DefaultWarmConns)},
 	"pool_min":              {"PoolMin", "3", strconv.Itoa(tursoopt.DefaultPoolMin)},
 	"pool_max":              {"PoolMax", "3", strconv.Itoa(tursoopt.DefaultPoolMax)},
 }
@@ -54,8 +59,11 @@ var configOnly = map[string]string{
 	"PoolUp": strconv.FormatFloat(tursoopt.DefaultPoolUp, 'g', -1, 64), "PoolDown": strconv.FormatFloat(tursoopt.DefaultPoolDown, 'g', -1, 64),
 }
 
-// shortDuration writes 60s for 1m0s.
+// shortDuration writes 60s for 1m0s, and 5m for 5m0s.
 func shortDuration(d time.Duration) string {
+	if d > time.Minute && d%time.Minute == 0 {
+		return strconv.Itoa(int(d/time.Minute)) + "m"
+	}
 	if d%time.Second == 0 {
 		return strconv.Itoa(int(d/time.Second)) + "s"
 	}
@@ -242,6 +250,9 @@ func TestConfigValidation(t *testing.T) {
 		{tursoopt.Config{URL: "libsql://h", TxLock: 9}, "_txlock"},
 		{tursoopt.Config{URL: "libsql://h", Lanes: -1}, "lanes"},
 		{tursoopt.Config{URL: "libsql://h", Lanes: tursoopt.MaxLanes + 1}, "lanes"},
+		{tursoopt.Config{URL: "libsql://h", KeepAlive: tursoopt.MinKeepAlive - 1}, "keepalive"},
+		{tursoopt.Config{URL: "libsql://h", PingTimeout: -1}, "ping_timeout"},
+		{tursoopt.Config{URL: "libsql://h", WarmConns: tursoopt.MaxWarmConns + 1}, "warm_conns"},
 		{tursoopt.Config{URL: "libsql://h", PoolMin: -1}, "pool_min"},
 		{tursoopt.Config{URL: "libsql://h", PoolMin: 5, PoolMax: 4}, "pool_m"},
 		{tursoopt.Config{URL: "libsql://h", FileOptions: "mode=ro"}, "FileOptions"},

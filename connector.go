@@ -24,8 +24,8 @@ var (
 
 // A Connector is one database as its Config describes it, and what all its
 // connections share: the transport, the server's streams and the statement
-// cache. It is safe for concurrent use, sends nothing and starts nothing before
-// the first statement, and must be closed; sql.DB.Close does that for the
+// cache. It is safe for concurrent use, sends nothing before the first statement
+// and starts nothing before the first Connect, and must be closed; sql.DB.Close does that for the
 // Connector of its sql.DB.
 type Connector struct {
 	cfg    *Config
@@ -106,7 +106,7 @@ func newConnector(cfg *Config) (*Connector, error) {
 	hc := hranahttp.Config{
 		URL: u, Host: host, Header: cfg.Header, EncryptionKey: cfg.RemoteEncryptionKey,
 		TLS: cfg.TLSConfig, Dial: cfg.DialContext, ConnectTimeout: cfg.connectTimeout(),
-		LateTimeout: cfg.timeout(), UserAgent: userAgent, Logger: c.log,
+		LateTimeout: cfg.timeout(), KeepAlive: cfg.keepAlive(), UserAgent: userAgent, Logger: c.log,
 	}
 	switch {
 	case cfg.TokenSource != nil:
@@ -163,12 +163,14 @@ func lanesName(cfg *Config) string {
 }
 
 // Connect gives a connection. On the native base it sends nothing: a session
-// has nothing on the server before its first statement.
+// has nothing on the server before its first statement. It has connections made
+// ready for that (WarmConns), unless pings are off.
 func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if c.closed.Load() {
 		return nil, ErrClosed
 	}
 	if c.base == nil {
+		c.client.Use()
 		return newConn(c), nil
 	}
 	dc, err := c.base.Connect(ctx)

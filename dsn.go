@@ -14,7 +14,8 @@ import (
 // dsnParams are the parameters in the order in which FormatDSN writes them.
 var dsnParams = []string{
 	"authToken", "auth_token", "jwt", "tls", "remote_encryption_key", "proxy", "base", "encoding",
-	"stmt_cache", "coalesce", "group_commit", "lanes", "pool_min", "pool_max", "_txlock", "connect_timeout", "timeout", "parse_time",
+	"stmt_cache", "coalesce", "group_commit", "lanes", "keepalive", "stale_after", "ping_timeout", "keepalive_idle_stop", "warm_conns",
+	"pool_min", "pool_max", "_txlock", "connect_timeout", "timeout", "parse_time",
 }
 
 // sqliteParams are those of SQLite's own URI file names.
@@ -131,6 +132,29 @@ func (c *Config) set(name, value string) (err error) {
 			return errLanes
 		}
 		c.Lanes = int(n)
+	case "keepalive":
+		if value == "auto" {
+			break
+		}
+		if c.KeepAlive, err = parseTimeout(value); err != nil {
+			return errKeepAlive
+		}
+	case "stale_after":
+		c.StaleAfter, err = parseTimeout(value)
+	case "ping_timeout":
+		if c.PingTimeout, err = parseTimeout(value); c.PingTimeout < 0 {
+			return errors.New("want a duration such as 5s, above 0")
+		}
+	case "keepalive_idle_stop":
+		c.KeepAliveIdleStop, err = parseTimeout(value)
+	case "warm_conns":
+		n, perr := strconv.ParseUint(value, 10, 31)
+		if perr != nil || n > MaxWarmConns {
+			return errWarmConns
+		}
+		if c.WarmConns = int(n); n == 0 {
+			c.WarmConns = -1
+		}
 	case "pool_min":
 		c.PoolMin, err = parsePoolSize(value)
 	case "pool_max":
@@ -221,6 +245,13 @@ func (c *Config) FormatDSN() string {
 	}
 	if c.Lanes != 0 {
 		add("lanes", strconv.Itoa(c.Lanes))
+	}
+	add("keepalive", formatTimeout(c.KeepAlive))
+	add("stale_after", formatTimeout(c.StaleAfter))
+	add("ping_timeout", formatTimeout(c.PingTimeout))
+	add("keepalive_idle_stop", formatTimeout(c.KeepAliveIdleStop))
+	if c.WarmConns != 0 {
+		add("warm_conns", strconv.Itoa(max(c.WarmConns, 0)))
 	}
 	if c.PoolMin != 0 {
 		add("pool_min", strconv.Itoa(c.PoolMin))

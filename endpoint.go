@@ -43,6 +43,9 @@ func (c *Config) validate() error {
 	if err := c.validatePool(); err != nil {
 		return err
 	}
+	if err := c.validateKeepAlive(); err != nil {
+		return err
+	}
 	if c.isFile() {
 		return c.validateFile()
 	}

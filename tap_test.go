@@ -26,6 +26,10 @@ type tap struct {
 	holds []*hold
 }
 
+// connPings are what a ping of a connection says, in JSON and in protobuf: a new
+// stream that is closed at once. They carry no statement, and end none's stream.
+var connPings = []string{`{"requests":[{"type":"close"}]}`, "\x12\x02\x0a\x00"}
+
 // A hold waits for one request whose body contains text.
 type hold struct {
 	text    string
@@ -101,6 +105,9 @@ func (p *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // take notes a request and gives the hold that is for it.
 func (p *tap) take(body []byte) *hold {
+	if slices.ContainsFunc(connPings, func(ping string) bool { return string(body) == ping }) {
+		return nil
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.seen = append(p.seen, body)

@@ -90,7 +90,7 @@ func (k *keeper) start() {
 	k.last = time.Now()
 	k.timer = time.AfterFunc(k.pace.jittered(), k.tick)
 	k.mu.Unlock()
-	k.client.besides(func() { k.warm(k.cfg.Warm) })
+	k.client.besides(func() { k.warm(k.cfg.Warm, 0) })
 }
 
 // close ends the pings; a round that is under way ends with the client.
@@ -161,8 +161,9 @@ func (k *keeper) learn(f func(p *pace)) {
 	}
 }
 
-// warm dials until n connections are open.
-func (k *keeper) warm(n int) (opened int, err error) {
+// warm dials until the warm connections are there that can be trusted, and open
+// ones in all; dead are those that have been closed.
+func (k *keeper) warm(open, dead int) (opened int, err error) {
 	c, p := k.client, k.client.home.place
 	ctx, cancel := c.bounded(c.life)
 	defer cancel()
@@ -170,7 +171,7 @@ func (k *keeper) warm(n int) (opened int, err error) {
 	if err != nil || manner != viaHTTP1 {
 		return 0, err
 	}
-	return c.pool.Ready(&p.target, n)
+	return c.pool.Ready(&p.target, k.cfg.Warm, open, dead)
 }
 
 // round finds out what to ping, which pings does, and when the next is due. d is
@@ -206,9 +207,10 @@ func (k *keeper) pingHTTP1(due []http1.Idle, want int) {
 		}
 		dead, after = k.pingAll(p, due)
 	}
-	opened, err := k.warm(want)
-	pool.Replaced(min(opened, dead))
-	if dead == 0 || err != nil {
+	if dead > 0 {
+		pool.Suspect(t, after)
+	}
+	if _, err := k.warm(want, dead); dead == 0 || err != nil {
 		return
 	}
 	// If a connection that has not been idle fails as well, idleness is not the

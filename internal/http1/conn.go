@@ -40,9 +40,11 @@ type conn struct {
 
 	idle  time.Time     // since when it has carried nothing
 	since time.Time     // as idle, but for what has only asked whether it is alive
-	asked bool          // is about to become idle after being asked that
+	asked bool          // is being asked that
 	made  time.Duration // what dialling it took; 0 if not known
-	ahead bool          // was dialled before anybody needed it, and nobody has
+	// suspect: another one that was idle for no longer has died.
+	suspect bool
+	ahead   bool // was dialled before anybody needed it, and nobody has
 }
 
 func newConn(p *Pool, to *Target, nc net.Conn, sock *Socket) *conn {
@@ -58,6 +60,23 @@ func (c *conn) close() {
 	c.sock.Close()
 }
 
+// askLife says that the connection is being asked whether it is alive.
+func (c *conn) askLife() *conn {
+	c.asked = true
+	c.to.asked.Add(1)
+	return c
+}
+
+// answered says that it has been, or never will; false if it was not asked.
+func (c *conn) answered() bool {
+	if !c.asked {
+		return false
+	}
+	c.asked = false
+	c.to.asked.Add(-1)
+	return true
+}
+
 // end ends one that is in order, with TLS's own farewell.
 func (c *conn) end() {
 	c.leave()
@@ -65,6 +84,7 @@ func (c *conn) end() {
 }
 
 func (c *conn) leave() {
+	c.answered()
 	if !c.gone {
 		c.gone = true
 		c.to.open.Add(-1)

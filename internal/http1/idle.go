@@ -29,7 +29,20 @@ func (p *Pool) SetTrust(d time.Duration) { p.trust.Store(int64(d)) }
 
 func (p *Pool) trusts(c *conn, now time.Time) bool {
 	d := time.Duration(p.trust.Load())
-	return d <= 0 || idleFor(c.idle, now) < d
+	return !c.suspect && (d <= 0 || idleFor(c.idle, now) < d)
+}
+
+// Suspect is told that a connection to t has died that had been idle for d: those
+// that have been idle for as long are not trusted any more.
+func (p *Pool) Suspect(t *Target, d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	for _, c := range t.idle {
+		if idleFor(c.idle, now) >= d {
+			c.suspect = true
+		}
+	}
 }
 
 // idleFor is measured by the wall clock too: the monotonic one stands still while
@@ -41,7 +54,7 @@ func idleFor(since, now time.Time) time.Duration {
 // checkAside asks a connection that is not trusted whether it is alive. It is
 // called with the lock held, while the Pool is open.
 func (p *Pool) checkAside(c *conn, now time.Time) {
-	idle := Idle{c, idleFor(c.idle, now)}
+	idle := Idle{c.askLife(), idleFor(c.idle, now)}
 	p.dialed.Go(func() {
 		var req *Request
 		if p.Check != nil {
@@ -85,6 +98,7 @@ func (i Idle) Return() {
 		if at < 0 {
 			at = len(t.idle)
 		}
+		i.c.answered()
 		p.keep(i.c, at)
 	}
 	p.mu.Unlock()
@@ -97,7 +111,6 @@ func (i Idle) Return() {
 // back; on an error it has been closed.
 func (i Idle) Ask(ctx context.Context, req *Request) (*Response, error) {
 	c := i.c
-	c.asked = true
 	if !c.usable() {
 		c.close()
 		c.pool.counters.stale.Add(1)
@@ -126,15 +139,27 @@ func (r *Response) discard() {
 
 // TakeIdle takes those of the n connections to t used last that have been idle
 // for d. next is when the first of the others will have been, d if there are none.
+//
+// If it can, it leaves one for whoever comes: the last one waits while another is
+// asked, until it would not be trusted any more.
 func (p *Pool) TakeIdle(t *Target, n int, d time.Duration) (due []Idle, next time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now, next := time.Now(), d
-	for i := len(t.idle) - 1; i >= 0 && n > 0; i, n = i-1, n-1 {
-		if idle := idleFor(t.idle[i].idle, now); idle >= d {
-			due = append(due, Idle{t.pop(i), idle})
-		} else {
+	first := max(len(t.idle)-n, 0)
+	for i := first; i < len(t.idle); {
+		idle := idleFor(t.idle[i].idle, now)
+		last := i == first && i == len(t.idle)-1
+		patience := max(time.Duration(p.trust.Load())-d, 0) * 3 / 4
+		switch {
+		case idle < d:
 			next = min(next, d-idle)
+			i++
+		case last && t.asked.Load() > 0 && idle < d+patience:
+			next = min(next, max(patience/4, time.Millisecond))
+			i++
+		default:
+			due = append(due, Idle{t.pop(i).askLife(), idle})
 		}
 	}
 	return due, next
@@ -148,26 +173,33 @@ func (p *Pool) TakeBelow(t *Target, n int, d time.Duration) (Idle, bool) {
 	now := time.Now()
 	for i := len(t.idle) - 1 - n; i >= 0; i-- {
 		if idle := idleFor(t.idle[i].idle, now); idle >= d {
-			return Idle{t.pop(i), idle}, true
+			return Idle{t.pop(i).askLife(), idle}, true
 		}
 	}
 	return Idle{}, false
 }
 
-// Ready dials until n connections to t are open, counting those in use and those
-// being dialled, and waits for what it dials. It reports how many it has opened,
-// and the first failure.
-func (p *Pool) Ready(t *Target, n int) (opened int, err error) {
+// Ready dials until trusted connections to t can be trusted, and open are open, in
+// use and under way included, and waits for what it dials. It reports how many it
+// has opened, and the first failure. Of those that are in the place of others, dead
+// are in that of connections that are closed already.
+func (p *Pool) Ready(t *Target, trusted, open, dead int) (opened int, err error) {
 	var wg sync.WaitGroup
 	p.mu.Lock()
-	missing := n - int(t.open.Load()) - len(t.dials)
+	now, all := time.Now(), int(t.open.Load())
+	doubtful := int(t.asked.Load())
+	for _, c := range t.idle {
+		if !p.trusts(c, now) {
+			doubtful++
+		}
+	}
+	missing := max(trusted-(all-doubtful), open-all) - len(t.dials)
 	if p.closed || missing <= 0 {
 		p.mu.Unlock()
 		return 0, nil
 	}
 	errs := make([]error, missing)
 	for i := range missing {
-		now := time.Now()
 		t.dials = append(t.dials, now)
 		wg.Add(1)
 		p.dialed.Go(func() {
@@ -185,6 +217,7 @@ func (p *Pool) Ready(t *Target, n int) (opened int, err error) {
 		}
 	}
 	p.counters.ahead.Add(uint64(opened))
+	p.counters.refreshed.Add(uint64(min(opened, max(dead, min(doubtful, trusted-(all-doubtful))))))
 	return opened, err
 }
 
@@ -196,9 +229,6 @@ func (p *Pool) credit(c *conn, now time.Time) {
 	}
 	c.ahead = false
 }
-
-// Replaced counts connections that Ready has opened in the place of others.
-func (p *Pool) Replaced(n int) { p.counters.refreshed.Add(uint64(n)) }
 
 type counters struct {
 	ahead, refreshed, stale atomic.Uint64

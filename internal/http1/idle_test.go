@@ -208,12 +208,16 @@ func TestTakeIdle(t *testing.T) {
 		if below, ok = p.TakeBelow(to, 1, 2*time.Second); !ok {
 			t.Error("nothing has been returned")
 		}
+		// The last one is left for whoever comes while another is asked, for a while.
+		if due, _ := p.TakeIdle(to, 5, 0); len(due) != 0 {
+			t.Errorf("%d are taken", len(due))
+		}
+		below.c.close()
 		if due, _ := p.TakeIdle(to, 5, 0); len(due) != 1 {
 			t.Errorf("%d are idle", len(due))
 		} else {
 			due[0].c.close()
 		}
-		below.c.close()
 		if n := to.open.Load(); n != 0 {
 			t.Errorf("%d are open", n)
 		}
@@ -230,29 +234,84 @@ func TestReady(t *testing.T) {
 		to := &Target{Addr: "db:1"}
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if n, err := p.Ready(to, 3); n != 3 || err != nil {
+			if n, err := p.Ready(to, 3, 0, 0); n != 3 || err != nil {
 				t.Errorf("%d opened, %v", n, err)
 			}
 		})
 		synctest.Wait()
-		if n, err := p.Ready(to, 2); n != 0 || err != nil {
+		if n, err := p.Ready(to, 2, 0, 0); n != 0 || err != nil {
 			t.Errorf("%d opened while others are, %v", n, err)
 		}
 		do(t, p, to, post("a"))
 		wg.Wait()
-		if n, _ := p.Ready(to, 3); n != 0 || p.dials() != 3 {
+		if n, _ := p.Ready(to, 3, 0, 0); n != 0 || p.dials() != 3 {
 			t.Errorf("%d opened, %d connections", n, p.dials())
 		}
 		m.refuse.Store(true)
-		if n, err := p.Ready(to, 5); n != 0 || err == nil {
+		if n, err := p.Ready(to, 5, 0, 0); n != 0 || err == nil {
 			t.Errorf("%d opened, %v", n, err)
 		}
 		if n := p.IdleCounts(); n.Ahead != 3 {
 			t.Errorf("%+v", n)
 		}
 		p.Close()
-		if n, err := p.Ready(to, 9); n != 0 || err != nil || to.open.Load() != 0 {
+		if n, err := p.Ready(to, 9, 0, 0); n != 0 || err != nil || to.open.Load() != 0 {
 			t.Errorf("%d opened in a closed pool, %d are open", n, to.open.Load())
+		}
+	})
+}
+
+// One that has died brings those into doubt that have been idle for as long: they
+// are not given to anybody unasked, and do not count as ready.
+func TestSuspects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &middlebox{}
+		p := m.pool(t)
+		defer m.end(p)
+		to := &Target{Addr: "db:1"}
+		holdTwo(t, p, to)
+		time.Sleep(2 * time.Second)
+		p.Suspect(to, 3*time.Second)
+		if n, _ := p.Ready(to, 2, 2, 0); n != 0 {
+			t.Errorf("%d opened, nothing is in doubt", n)
+		}
+		p.Suspect(to, 2*time.Second)
+		if n, _ := p.Ready(to, 0, 2, 0); n != 0 {
+			t.Errorf("%d opened, two are open", n)
+		}
+		if n, err := p.Ready(to, 1, 0, 0); n != 1 || err != nil {
+			t.Errorf("%d opened, %v", n, err)
+		}
+		if n := p.IdleCounts(); n.Refreshed != 1 || n.Ahead != 1 {
+			t.Errorf("%+v", n)
+		}
+		do(t, p, to, post("a"))
+		if p.dials() != 3 {
+			t.Errorf("%d connections", p.dials())
+		}
+		held, _, err := p.Do(t.Context(), to, post("b"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		do(t, p, to, post("c")) // the next one is in doubt
+		if p.dials() != 4 {
+			t.Errorf("%d connections", p.dials())
+		}
+		io.ReadAll(held)
+		held.Close()
+		time.Sleep(time.Second)
+		// What has been asked and lives is in doubt no more; while it is asked it is.
+		due, _ := p.TakeIdle(to, 4, 0)
+		if n, _ := p.Ready(to, 4, 0, 0); n != len(due) || to.asked.Load() != int32(len(due)) {
+			t.Errorf("%d opened while %d are asked, %d", n, len(due), to.asked.Load())
+		}
+		for _, idle := range due {
+			if resp, err := idle.Ask(t.Context(), question()); err == nil {
+				resp.discard()
+			}
+		}
+		if n := to.asked.Load(); n != 0 {
+			t.Errorf("%d are asked", n)
 		}
 	})
 }
@@ -286,7 +345,7 @@ func TestSavedDials(t *testing.T) {
 		saved(100 * time.Millisecond)
 		do(t, p, to, post("d"))
 		saved(100 * time.Millisecond)
-		p.Ready(to, 2)
+		p.Ready(to, 2, 0, 0)
 		do(t, p, to, post("e"))
 		saved(200 * time.Millisecond)
 		do(t, p, to, post("f"))

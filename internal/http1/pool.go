@@ -25,7 +25,8 @@ type Target struct {
 	Addr string // host:port
 	TLS  bool
 
-	open atomic.Int32 // connections, whoever has them
+	open  atomic.Int32 // connections, whoever has them
+	asked atomic.Int32 // of these, those that are being asked whether they live
 
 	// Guarded by the Pool's lock.
 	idle    []*conn // the last used at the end
@@ -231,16 +232,16 @@ func (p *Pool) take(c *conn) bool {
 	case p.closed:
 		return false
 	case len(t.waiting) > 0:
-		c.ahead, c.asked = false, false
+		c.ahead = false
+		c.answered()
 		return p.answer(t.waiting[0], c, nil)
 	case len(t.idle) >= maxIdle:
 		return false
 	}
-	c.idle = time.Now()
-	if !c.asked {
+	c.idle, c.suspect = time.Now(), false
+	if !c.answered() {
 		c.since = c.idle
 	}
-	c.asked = false
 	p.keep(c, len(t.idle))
 	return true
 }
