@@ -54,14 +54,13 @@ func of(side Side, m Metric) Figure {
 
 // ratio is the median over the rounds of how often the metric of side b goes
 // into that of side a. The two samples of a round were taken one right after the
-// other, so what drifts from round to round cancels out.
+// other, so what drifts from round to round cancels out. A side that has failed
+// in some round did none after it.
 func ratio(a, b Side, m Metric) Figure {
 	f := Figure{Name: m.Name + ", " + a.Name + " / " + b.Name, Unit: ui.Factor}
 	f.read = func(o *observed) Value {
 		as, bs := each(o.samples(a.Name, m), m), each(o.samples(b.Name, m), m)
-		if len(as) != len(bs) {
-			return spread(math.NaN(), nil)
-		}
+		as = as[:min(len(as), len(bs))]
 		for i := range as {
 			as[i] /= bs[i]
 		}

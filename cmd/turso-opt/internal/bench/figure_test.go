@@ -13,7 +13,7 @@ const ms = time.Millisecond
 
 // sample is one whose operations took so long, on a network that counted.
 func sample(latencies ...time.Duration) Sample {
-	s := Sample{Latencies: latencies, counted: true}
+	s := Sample{Ops: len(latencies), Latencies: latencies, counted: true}
 	for _, l := range latencies {
 		s.Elapsed += l
 	}
@@ -63,7 +63,7 @@ func TestMedian(t *testing.T) {
 
 func TestMetrics(t *testing.T) {
 	s := Sample{
-		Elapsed: 2 * time.Second, Latencies: []time.Duration{1 * ms, 2 * ms, 3 * ms, 4 * ms},
+		Elapsed: 2 * time.Second, Ops: 4, Tapped: 2, Latencies: []time.Duration{1 * ms, 2 * ms, 3 * ms, 4 * ms},
 		Usage:    meter.Usage{CPU: 8 * ms, HasCPU: true, Allocs: 40, AllocBytes: 4000},
 		PeakHeap: 123, Counts: netem.Counts{Conns: 2, Requests: 8, BytesUp: 100, BytesDown: 300}, counted: true,
 	}
@@ -72,14 +72,14 @@ func TestMetrics(t *testing.T) {
 		want float64
 	}{
 		{P50, 0.002}, {P99, 0.004}, {Throughput, 2}, {CPU, 0.002}, {Allocs, 10}, {AllocBytes, 1000},
-		{PeakHeap, 123}, {Requests, 2}, {Dials, 0.5}, {WireBytes, 100},
+		{Packing, 2}, {PeakHeap, 123}, {Requests, 2}, {Dials, 0.5}, {WireBytes, 100},
 	} {
 		if got := c.m.Of(s); got != c.want {
 			t.Errorf("%s is %g, want %g", c.m.Name, got, c.want)
 		}
 	}
-	blind := Sample{Elapsed: time.Second, Latencies: s.Latencies}
-	for _, m := range []Metric{CPU, PeakHeap, Requests, Dials, WireBytes} {
+	blind := Sample{Elapsed: time.Second, Ops: s.Ops, Latencies: s.Latencies}
+	for _, m := range []Metric{CPU, Packing, PeakHeap, Requests, Dials, WireBytes} {
 		if got := m.Of(blind); !math.IsNaN(got) {
 			t.Errorf("%s was not measured and is %g", m.Name, got)
 		}
@@ -126,9 +126,14 @@ func TestRatioCancelsDrift(t *testing.T) {
 	if v := of(Ours, P50).read(o); v.Value != 0.010 || v.Low != 0.001 || v.High != 0.500 {
 		t.Errorf("over all rounds: %+v", v)
 	}
-	o.rounds[Base.Name] = o.rounds[Base.Name][:2]
+	// Rounds that only one of them has done do not count.
+	o.rounds[Base.Name] = o.rounds[Base.Name][:1]
+	if v := ratio(Base, Ours, P50).read(o); v != (Value{4, 4, 4}) {
+		t.Errorf("with rounds missing the ratio is %+v", v)
+	}
+	o.rounds[Base.Name] = nil
 	if v := ratio(Base, Ours, P50).read(o); !math.IsNaN(v.Value) {
-		t.Errorf("with a round missing the ratio is %+v", v)
+		t.Errorf("the ratio of nothing is %+v", v)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"runtime"
 	"slices"
 	"sync"
@@ -15,8 +16,13 @@ import (
 
 // A Task is what one goroutine does again and again.
 type Task struct {
-	// Do is one operation; it checks what it gets.
+	// Before, if there is one, comes before each of Do's calls and is not part of
+	// its time.
+	Before func(ctx context.Context) error
+	// Do is one operation, or as many as Did says; it checks what it gets.
 	Do func(ctx context.Context) error
+	// Did is how many operations all of Do's calls were; nil if each was one.
+	Did func() int
 	// Done releases what the task holds; may be nil.
 	Done func() error
 }
@@ -36,6 +42,8 @@ type Load struct {
 	WatchHeap bool
 	// Link counts, if it is not nil.
 	Link *target.Link
+	// Tap counts, too, if it is not nil.
+	Tap *tap
 }
 
 // Run does the work and measures it.
@@ -68,7 +76,7 @@ func (l Load) Run(ctx context.Context, db *sql.DB, work Work) (s Sample, err err
 	if l.WatchHeap {
 		stopHeap = meter.WatchHeap()
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithTimeoutCause(ctx, l.Time+stuckAfter, errStuck)
 	defer cancel()
 	start := make(chan struct{})
 	var began time.Time
@@ -81,26 +89,49 @@ func (l Load) Run(ctx context.Context, db *sql.DB, work Work) (s Sample, err err
 			}
 		})
 	}
-	before := meter.Now()
+	before, tapped := meter.Now(), l.Tap.count()
 	began = time.Now()
 	close(start)
 	wg.Wait()
 	s.Elapsed = time.Since(began)
 	s.Usage = meter.Now().Sub(before)
+	s.Tapped = l.Tap.count() - tapped
 	s.PeakHeap = stopHeap()
 	if s.counted {
 		s.Counts = l.Link.Settle(ctx).Sub(s.Counts)
 	}
 	s.Latencies = slices.Concat(latencies...)
 	slices.Sort(s.Latencies)
+	for i, t := range tasks {
+		if t.Did == nil {
+			s.Ops += len(latencies[i])
+		} else {
+			s.Ops += t.Did()
+		}
+	}
+	if context.Cause(ctx) == errStuck {
+		return s, errStuck
+	}
 	return s, firstCause(errs)
 }
+
+// stuckAfter is how much longer than wanted a load may take. Some things never
+// end: a server whose queue of writers has locked up answers no write any more.
+const stuckAfter = 2 * time.Minute
+
+var errStuck = fmt.Errorf("still not done after %v", stuckAfter)
 
 func (l Load) loop(ctx context.Context, t Task, began time.Time, times []time.Duration) ([]time.Duration, error) {
 	for n := 0; l.Ops == 0 || n < l.Ops; n++ {
 		from := time.Now()
 		if l.Ops == 0 && from.Sub(began) >= l.Time && n > 0 {
 			break
+		}
+		if t.Before != nil {
+			if err := t.Before(ctx); err != nil {
+				return times, err
+			}
+			from = time.Now()
 		}
 		if err := t.Do(ctx); err != nil {
 			return times, err

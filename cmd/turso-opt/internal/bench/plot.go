@@ -23,8 +23,8 @@ var palette = []color.Color{
 }
 
 // Plot writes pictures into dir, which it makes: how far each figure with a goal
-// is from it, and for each scenario how its latencies are distributed. It returns
-// the files' names.
+// is from it, and for each scenario how its latencies are distributed, or how
+// throughput depends on the number of goroutines. It returns the files' names.
 func (r *Report) Plot(dir, format string) (files []string, err error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, err
@@ -45,7 +45,11 @@ func (r *Report) Plot(dir, format string) (files []string, err error) {
 		}
 	}
 	for _, s := range r.Results {
-		p, lines, err := s.plotLatencies()
+		draw := s.plotLatencies
+		if len(s.Curves) > 0 {
+			draw = s.plotCurves
+		}
+		p, lines, err := draw()
 		if err != nil {
 			return files, err
 		}

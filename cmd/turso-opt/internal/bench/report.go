@@ -40,7 +40,9 @@ type Result struct {
 	LinkRTT time.Duration `json:"link_rtt_ns"`
 	Figures []Measured    `json:"figures"`
 	Sides   []SideResult  `json:"sides"`
-	// Notes say what is missing, and why.
+	// Curves are of scenarios that vary the number of goroutines.
+	Curves []Curve `json:"curves,omitempty"`
+	// Notes say how it was measured, what is missing, and why.
 	Notes []string `json:"notes,omitempty"`
 	// Error is why there are no figures, empty if there are.
 	Error string `json:"error,omitempty"`
@@ -125,6 +127,10 @@ func (r *runner) read(result *Result) {
 		}
 		result.Sides = append(result.Sides, sr)
 	}
+	result.Curves = r.curves()
+	if r.pipe != nil {
+		result.Notes = append(result.Notes, r.pipe.note())
+	}
 	if !r.countable && r.wantsCounts() {
 		result.Notes = append(result.Notes, target.ErrNotCountable.Error())
 	}
@@ -146,7 +152,7 @@ const quantiles = 200
 
 // judged tells whether the run is one that the goal was set for.
 func (r *runner) judged(g *goal) bool {
-	return r.target.Own() && !r.opts.Short && (g.anyRTT || r.rtt == r.RTT)
+	return r.all[0].target.Own() && !r.opts.Short && (g.anyRTT || r.rtt == r.RTT)
 }
 
 // number keeps what was not measured out of the JSON, which has no NaN.

@@ -50,20 +50,21 @@ const (
 type runner struct {
 	*Scenario
 	opts    Options
-	target  *target.Target
-	link    *target.Link // the network of the rounds; nil for none
 	rtt     time.Duration
-	world   World
+	all     []*ground
+	grounds map[string]*ground // by the sides' pools, as dbs
 	dbs     map[string]*sql.DB
+	pipe    *pipe // nil without a side that is one
+	tap     *tap  // on Ours, if there is a pipe to follow it
 	failed  map[string]string
 	samples observed
 	// links are measured round-trip times of the emulated network.
 	links []time.Duration
-	// countable: a proxy could be put in front of the target.
+	// countable: a proxy could be put in front of the server.
 	countable bool
 }
 
-// Run runs the scenarios one after the other, each with a server of its own
+// Run runs the scenarios one after the other, each side with a server of its own
 // unless the target is a database. What goes wrong in one is in its result, and
 // the others still run; err is for what ends all of them.
 func Run(ctx context.Context, scenarios []*Scenario, o Options) (*Report, error) {
@@ -83,19 +84,24 @@ func Run(ctx context.Context, scenarios []*Scenario, o Options) (*Report, error)
 }
 
 func runOne(ctx context.Context, s *Scenario, o Options, report *Report) (result *Result, err error) {
-	r := &runner{Scenario: s, opts: o, rtt: s.RTT, dbs: map[string]*sql.DB{}, failed: map[string]string{}}
+	r := &runner{Scenario: s, opts: o, rtt: s.RTT, failed: map[string]string{}}
 	r.samples = observed{rounds: map[string][]Sample{}, counted: map[string][]Sample{}}
 	result = &Result{ID: s.ID, Name: s.Name, Title: s.Title, About: s.About, Goroutines: s.goroutines()}
-	if r.target, err = target.Start(ctx, o.Target); err != nil {
+	defer func() {
+		for _, g := range r.all {
+			err = errors.Join(err, g.close())
+		}
+	}()
+	if err := r.start(ctx); err != nil {
 		return result, err
 	}
-	defer func() { err = errors.Join(err, r.target.Close()) }()
-	report.sawServer(r.target)
-	result.Server = r.target.String()
+	first := r.all[0].target
+	report.sawServer(first)
+	result.Server = first.String()
 	switch {
 	case o.RTT != nil:
 		r.rtt = *o.RTT
-	case !r.target.Own():
+	case !first.Own():
 		r.rtt = 0 // it has a network of its own
 	}
 	result.RTT = r.rtt
@@ -108,33 +114,14 @@ func runOne(ctx context.Context, s *Scenario, o Options, report *Report) (result
 }
 
 func (r *runner) run(ctx context.Context) (err error) {
-	if r.rtt > 0 {
-		if r.link, err = r.target.Link(netem.Conditions{RTT: r.rtt}); err != nil {
-			return fmt.Errorf("no network can be emulated: %w", err)
-		}
-		defer r.link.Close()
-		r.countable = true
-	}
-	defer r.close()
-	divisor := 1
-	if r.opts.Short {
-		divisor = shortDivisor
-	}
-	var drop func() error
-	if r.world, drop, err = MakeTables(ctx, r.target, r.Setup, divisor); err != nil {
+	if err := r.furnish(ctx); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, drop()) }()
 	r.opts.Progress.Step()
-	cfg := r.target.Config
-	if r.link != nil {
-		cfg = r.link.Config
-	}
 	if !r.CountOnly {
-		for _, side := range r.sides() {
-			if r.dbs[side.Name], err = side.Open(cfg, r.goroutines()); err != nil {
-				return fmt.Errorf("%s: %w", side.Name, err)
-			}
+		defer r.close()
+		if err := r.open(ctx); err != nil {
+			return err
 		}
 		if err := r.warm(ctx); err != nil {
 			return err
@@ -152,38 +139,11 @@ func (r *runner) run(ctx context.Context) (err error) {
 	return nil
 }
 
-func (r *runner) close() {
-	for _, db := range r.dbs {
-		db.Close()
-	}
-	CloseBase()
-}
-
-// warm has each side do some of the work before anything is measured, so that
-// connections exist, versions are agreed on and caches are as they will be.
-func (r *runner) warm(ctx context.Context) error {
-	if r.Once {
-		return nil
-	}
-	for _, side := range r.sides() {
-		load := Load{Goroutines: r.goroutines(), Time: r.slice()}
-		if _, err := load.Run(ctx, r.dbs[side.Name], r.Work(r.world)); err != nil {
-			return fmt.Errorf("%s, warming up: %w", side.Name, err)
-		}
-	}
-	return nil
-}
-
-// slice is the time of one side in one round.
-func (r *runner) slice() time.Duration {
-	return r.opts.Time / time.Duration(r.opts.Rounds)
-}
-
 func (r *runner) rounds(ctx context.Context) error {
 	if r.CountOnly {
 		return nil
 	}
-	load := Load{Goroutines: r.goroutines(), Time: r.slice(), WatchHeap: r.WatchHeap, Link: r.link}
+	load := Load{WatchHeap: r.WatchHeap}
 	n := r.opts.Rounds
 	if r.Once {
 		load.Ops, n = 1, 1
@@ -197,7 +157,14 @@ func (r *runner) rounds(ctx context.Context) error {
 			slices.Reverse(sides) // nobody always goes first
 		}
 		for _, side := range sides {
-			sample, err := load.Run(ctx, r.dbs[side.Name], r.Work(r.world))
+			if r.failed[side.Name] != "" {
+				continue
+			}
+			if !r.Once {
+				load.Time = r.slice(side)
+			}
+			load.Link = r.ground(side).link
+			sample, err := r.measure(ctx, side, load)
 			if err != nil {
 				if err := r.failure(ctx, side, err); err != nil {
 					return err
@@ -205,7 +172,7 @@ func (r *runner) rounds(ctx context.Context) error {
 				continue
 			}
 			r.samples.rounds[side.Name] = append(r.samples.rounds[side.Name], sample)
-			if r.link != nil {
+			if load.Link != nil {
 				r.samples.counted[side.Name] = r.samples.rounds[side.Name]
 			}
 		}
@@ -216,10 +183,10 @@ func (r *runner) rounds(ctx context.Context) error {
 // calibrate measures the emulated network by itself, in every round as what is
 // measured through it.
 func (r *runner) calibrate(ctx context.Context) error {
-	if r.link == nil {
+	if r.rtt == 0 {
 		return nil
 	}
-	rtt, err := target.Calibrate(ctx, r.link.Conditions())
+	rtt, err := target.Calibrate(ctx, netem.Conditions{RTT: r.rtt})
 	r.links = append(r.links, rtt)
 	return err
 }
@@ -242,57 +209,4 @@ func (r *runner) failure(ctx context.Context, side Side, err error) error {
 	}
 	r.failed[side.Name] = reason + ": " + strings.Join(strings.Fields(err.Error()), " ")
 	return nil
-}
-
-// wantsCounts tells whether there are figures about what passes.
-func (r *runner) wantsCounts() bool { return r.Counted > 0 || r.RTT > 0 }
-
-// count does some of the work through a network that counts and costs nothing
-// more than the scenario's own.
-func (r *runner) count(ctx context.Context) error {
-	if r.Counted == 0 || r.link != nil && !r.CountOnly {
-		return nil
-	}
-	link := r.link
-	if link == nil {
-		var err error
-		if link, err = r.target.Link(netem.Conditions{}); errors.Is(err, target.ErrNotCountable) {
-			return nil // the figures say so
-		} else if err != nil {
-			return err
-		}
-		defer link.Close()
-		r.countable = true
-	}
-	for _, side := range r.sides() {
-		sample, err := r.countSide(ctx, link, side)
-		if err != nil {
-			return fmt.Errorf("%s, counting: %w", side.Name, err)
-		}
-		r.samples.counted[side.Name] = []Sample{sample}
-		if r.CountOnly {
-			r.samples.rounds[side.Name] = []Sample{sample}
-		}
-	}
-	return nil
-}
-
-func (r *runner) countSide(ctx context.Context, link *target.Link, side Side) (Sample, error) {
-	db, err := side.Open(link.Config, r.goroutines())
-	if err != nil {
-		return Sample{}, err
-	}
-	defer func() {
-		db.Close()
-		CloseBase()
-	}()
-	load := Load{Goroutines: r.goroutines(), Ops: r.Counted}
-	if r.opts.Short {
-		load.Ops = min(load.Ops, 10)
-	}
-	if _, err := load.Run(ctx, db, r.Work(r.world)); err != nil {
-		return Sample{}, err
-	}
-	load.Link = link
-	return load.Run(ctx, db, r.Work(r.world))
 }

@@ -13,7 +13,10 @@ import (
 // A Sample is what one side did in one round.
 type Sample struct {
 	Elapsed time.Duration
-	// Latencies has one entry for each operation, the shortest first.
+	// Ops is how many operations were done.
+	Ops int
+	// Latencies has one entry for each of a Task's calls, which are mostly
+	// operations, the shortest first.
 	Latencies []time.Duration
 	// Usage is that of the whole process: the server is another one, and where
 	// bytes are counted the emulated network is part of it.
@@ -23,6 +26,8 @@ type Sample struct {
 	// Counts are the network's, zero if it was not counted.
 	Counts  netem.Counts
 	counted bool
+	// Tapped is how many requests a tap has seen, 0 without one.
+	Tapped int
 }
 
 // merge makes one sample of those of several rounds.
@@ -31,6 +36,8 @@ func merge(rounds []Sample) (all Sample) {
 	all.Usage.HasCPU = len(rounds) > 0
 	for _, s := range rounds {
 		all.Elapsed += s.Elapsed
+		all.Ops += s.Ops
+		all.Tapped += s.Tapped
 		all.Latencies = append(all.Latencies, s.Latencies...)
 		all.Usage.CPU += s.Usage.CPU
 		all.Usage.HasCPU = all.Usage.HasCPU && s.Usage.HasCPU
@@ -69,7 +76,7 @@ var (
 	P50        = Metric{"latency p50", ui.Seconds, false, func(s Sample) float64 { return quantile(s.Latencies, 0.50) }}
 	P99        = Metric{"latency p99", ui.Seconds, false, func(s Sample) float64 { return quantile(s.Latencies, 0.99) }}
 	Throughput = Metric{"throughput", ui.Rate, false, func(s Sample) float64 {
-		return float64(len(s.Latencies)) / s.Elapsed.Seconds()
+		return float64(s.Ops) / s.Elapsed.Seconds()
 	}}
 	CPU = Metric{"client CPU per op", ui.Seconds, false, func(s Sample) float64 {
 		if !s.Usage.HasCPU {
@@ -89,6 +96,12 @@ var (
 		}
 		return float64(s.PeakHeap)
 	}}
+	Packing = Metric{"statements per request", ui.Count, false, func(s Sample) float64 {
+		if s.Tapped == 0 {
+			return math.NaN()
+		}
+		return float64(s.Ops) / float64(s.Tapped)
+	}}
 	Requests = Metric{"HTTP requests per op", ui.Count, true, func(s Sample) float64 {
 		return perOp(s, float64(s.Counts.Requests))
 	}}
@@ -100,7 +113,7 @@ var (
 	}}
 )
 
-func perOp(s Sample, total float64) float64 { return total / float64(len(s.Latencies)) }
+func perOp(s Sample, total float64) float64 { return total / float64(s.Ops) }
 
 // quantile of sorted times in seconds, by the nearest rank.
 func quantile(sorted []time.Duration, q float64) float64 {

@@ -20,6 +20,9 @@ type Scenario struct {
 	// the sides connect to the server directly, and only Counted looks at what
 	// passes.
 	RTT time.Duration
+	// IdleDrop is how long a connection may be idle on that network before it is
+	// forgotten in silence; 0 is for ever.
+	IdleDrop time.Duration
 	// Goroutines is 1 if it is 0.
 	Goroutines int
 	// Sides are Base and Ours if there are none.
@@ -55,6 +58,22 @@ func (s *Scenario) sides() []Side {
 }
 
 func (s *Scenario) goroutines() int { return max(s.Goroutines, 1) }
+
+// goroutinesOf are those of one side.
+func (s *Scenario) goroutinesOf(side Side) int {
+	if side.goroutines > 0 {
+		return side.goroutines
+	}
+	return s.goroutines()
+}
+
+// workOf is what one side does.
+func (s *Scenario) workOf(side Side, w World) Work {
+	if side.work != nil {
+		return side.work(w)
+	}
+	return s.Work(w)
+}
 
 // Select gives the scenarios that a list of IDs and names asks for, in their own
 // order; all of them for an empty list.

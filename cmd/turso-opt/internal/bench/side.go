@@ -3,6 +3,7 @@ package bench
 import (
 	"database/sql"
 	"errors"
+	"fmt"
 	"net/http"
 
 	tursoopt "github.com/turso-opt/turso-opt"
@@ -11,7 +12,7 @@ import (
 	"github.com/turso-opt/turso-opt/cmd/turso-opt/internal/target"
 )
 
-// maxConns caps the connections of both sides: sqld holds 128 streams, and
+// maxConns caps the connections of the base: sqld holds 128 streams, and
 // libsql-client-go's queries fail when more of them are asked for.
 const maxConns = 100
 
@@ -20,21 +21,63 @@ type Side struct {
 	// Name is what tables call it.
 	Name string
 	open func(cfg *tursoopt.Config) (*sql.DB, error)
+	// conns caps the connections; with 0 there are as many as goroutines.
+	conns int
+	// work is the side's own way to do what the scenario's Work does, nil if it
+	// has none.
+	work func(w World) Work
+	// raw makes it a raw pipe for statements of this kind; it opens nothing.
+	raw statements
+	// curve is the line of a plot that the side is a point of, empty for none. All
+	// of them share one pool.
+	curve string
+	// goroutines replaces the scenario's number for a point of a curve.
+	goroutines int
 }
 
 // The two sides of most scenarios.
 var (
-	Base = Side{"base", openBase}
-	Ours = Side{"ours", tursoopt.OpenDB}
+	Base = Side{Name: "base", open: openBase, conns: maxConns}
+	Ours = Side{Name: "ours", open: openOurs}
 )
 
 // oursWith is Ours with another configuration.
 func oursWith(name string, change func(*tursoopt.Config)) Side {
-	return Side{name, func(cfg *tursoopt.Config) (*sql.DB, error) {
+	return Side{Name: name, open: func(cfg *tursoopt.Config) (*sql.DB, error) {
 		cfg = cfg.Clone()
 		change(cfg)
-		return tursoopt.OpenDB(cfg)
+		return openOurs(cfg)
 	}}
+}
+
+// by is the side doing the work in another way.
+func (s Side) by(work func(w World) Work) Side {
+	s.work = work
+	return s
+}
+
+// named is the side under another name.
+func (s Side) named(name string) Side {
+	s.Name = name
+	return s
+}
+
+// points are the side with each of the numbers of goroutines, as a curve.
+func (s Side) points(goroutines ...int) (points []Side) {
+	for _, n := range goroutines {
+		p := s.named(fmt.Sprintf("%s, %d", s.Name, n))
+		p.curve, p.goroutines = s.Name, n
+		points = append(points, p)
+	}
+	return points
+}
+
+// pool names the pool that the side uses.
+func (s Side) pool() string {
+	if s.curve != "" {
+		return s.curve
+	}
+	return s.Name
 }
 
 // Open gives a pool that fits so many goroutines: database/sql's own limit of
@@ -44,9 +87,22 @@ func (s Side) Open(cfg *tursoopt.Config, goroutines int) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db.SetMaxOpenConns(maxConns)
-	db.SetMaxIdleConns(min(goroutines, maxConns))
+	if s.conns > 0 {
+		goroutines = min(goroutines, s.conns)
+		db.SetMaxOpenConns(s.conns)
+	}
+	db.SetMaxIdleConns(goroutines)
 	return db, nil
+}
+
+// openOurs leaves the pool's size alone, as sql.Open does: a connection of this
+// driver is nothing but a session.
+func openOurs(cfg *tursoopt.Config) (*sql.DB, error) {
+	c, err := tursoopt.NewConnector(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(c), nil
 }
 
 // openBase opens libsql-client-go itself, not this driver around it.

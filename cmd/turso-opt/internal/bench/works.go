@@ -89,7 +89,7 @@ func preparedSelect(w World) Work {
 
 // ThreeUpdates is a transaction of as many.
 func ThreeUpdates(w World) Work {
-	update := "UPDATE " + w.table("people") + " SET email = ? WHERE id = ?"
+	update := w.update()
 	return func(_ context.Context, db *sql.DB, worker int) (Task, error) {
 		key := w.keys(worker)
 		return Task{Do: func(ctx context.Context) error {
@@ -111,6 +111,8 @@ func ThreeUpdates(w World) Work {
 		}}, nil
 	}
 }
+
+func (w World) update() string { return "UPDATE " + w.table("people") + " SET email = ? WHERE id = ?" }
 
 func changedOne(res sql.Result) error {
 	n, err := res.RowsAffected()

@@ -20,8 +20,8 @@ func exampleRows() (rows []row) {
 			part := 2 - i
 			rows = append(rows, row{
 				step: step, side: s.name,
-				network: bench.Sample{Elapsed: time.Duration(part) * time.Second, Latencies: []time.Duration{time.Duration(part) * time.Millisecond}},
-				memory:  bench.Sample{Latencies: []time.Duration{1}, Usage: meter.Usage{Allocs: uint64(1000 * part)}},
+				network: bench.Sample{Ops: 1, Elapsed: time.Duration(part) * time.Second, Latencies: []time.Duration{time.Duration(part) * time.Millisecond}},
+				memory:  bench.Sample{Ops: 1, Latencies: []time.Duration{1}, Usage: meter.Usage{Allocs: uint64(1000 * part)}},
 			})
 		}
 	}
