@@ -22,6 +22,8 @@ var Scenarios = []*Scenario{
 			both(P50, Base, Ours), both(P99, Base, Ours), both(Requests, Base, Ours), both(WireBytes, Base, Ours),
 		),
 	},
+	manyReaders("2", 32, 18),
+	manyReaders("3", 256, 40),
 	{
 		ID: "4", Name: "point-rtt", Title: "point SELECT, 1 goroutine, RTT 20 ms",
 		About: "The same over a network of 20 ms. A single caller cannot be served in less than one round trip, and both drivers need just one: " +
@@ -45,16 +47,22 @@ var Scenarios = []*Scenario{
 			[]Figure{of(Base, AllocBytes), of(Base, Allocs)}, both(CPU, Base, Ours),
 		),
 	},
+	manyWriters("6", 32, 15),
+	manyWriters("7", 256, 40),
 	{
 		ID: "8", Name: "transaction", Title: "transaction of 3 updates, RTT 20 ms",
 		About: "BEGIN, three UPDATEs by key, COMMIT. BEGIN travels with the first statement, so there are four round trips, one after the other; " +
-			"the base makes five and closes its stream with a sixth request.",
-		RTT: 20 * time.Millisecond, Setup: People, Work: ThreeUpdates,
+			"the base makes five and closes its stream with a sixth request. A pipelined transaction does not wait for the outcome of each statement and takes one round trip in all.",
+		RTT: 20 * time.Millisecond, Setup: People, Work: ThreeUpdates, Sides: []Side{Base, Ours, pipelined},
 		Figures: slices.Concat(
-			[]Figure{of(Ours, Requests).atMost(4).always(), ratio(Base, Ours, P50).atLeast(1.4)},
-			[]Figure{of(Base, Requests)}, both(P50, Base, Ours), both(WireBytes, Base, Ours),
+			[]Figure{
+				of(Ours, Requests).atMost(4).always(), of(pipelined, Requests).atMost(1).always(),
+				ratio(Base, Ours, P50).atLeast(1.4), ratio(Base, pipelined, P50).atLeast(4),
+			},
+			[]Figure{of(Base, Requests)}, both(P50, Base, Ours, pipelined), both(WireBytes, Base, Ours, pipelined),
 		),
 	},
+	bulkScenario,
 	{
 		ID: "10", Name: "scan", Title: "scan of 1,000 rows x 4",
 		About: "A SELECT of 1,000 rows of four columns, every value scanned. The server's time is the same for both; " +
@@ -83,6 +91,9 @@ var Scenarios = []*Scenario{
 			both(CPU, Base, Ours, uncached), both(Allocs, Base, Ours, uncached),
 		),
 	},
+	webScenario,
+	webSlowScenario,
+	scaling,
 	{
 		ID: "requests", Name: "autocommit", Title: "autocommit statements, HTTP requests",
 		About: "Point SELECTs and INSERTs by turns, outside transactions, by one goroutine. A statement needs one request; " +
