@@ -38,7 +38,7 @@ func (c *call) bind(text *sqltext.Text, args []driver.NamedValue, wantRows bool)
 	b := binder{args: args}
 	for i := range text.Stmts {
 		s := &text.Stmts[i]
-		stmt := exec.Stmt{SQL: s.SQL, WantRows: wantRows, Note: s.Note, Rowid: s.Rowid, Shares: shares(s)}
+		stmt := exec.Stmt{SQL: s.SQL, WantRows: wantRows, Note: s.Note, Rowid: s.Rowid, Star: s.Star, Shares: shares(s)}
 		var err error
 		if len(text.Stmts) == 1 {
 			stmt.Args, err = b.single(s)

@@ -166,17 +166,30 @@ func (c *conn) runShared(ctx context.Context, cl *call) ([]exec.StmtResult, erro
 	return resp.Results, nil
 }
 
-// schemaChanged forgets what texts have taught of tables that may be others now.
+// schemaChanged is called after a call has run: if it may have changed the schema,
+// what is known of tables may be of others now.
 func (c *conn) schemaChanged(cl *call, err error) {
-	for i := range cl.text.Stmts {
-		switch cl.text.Stmts[i].Kind {
-		case sqltext.Create, sqltext.Drop, sqltext.Alter, sqltext.Unknown:
-			if e := asExec(err); e == nil || e.Proof == exec.OutcomeUnknown {
-				c.connector.stmts.InvalidateNotes()
+	if e := asExec(err); e == nil || e.Proof == exec.OutcomeUnknown {
+		for i := range cl.text.Stmts {
+			switch cl.text.Stmts[i].Kind {
+			case sqltext.Create, sqltext.Drop, sqltext.Alter, sqltext.Unknown:
+				c.session.ddl = true
 			}
-			return
 		}
 	}
+	c.forgetSchema()
+}
+
+// forgetSchema forgets what is known of tables if the session has changed them.
+// Others see what a transaction has changed at its end, so then it is forgotten
+// once more.
+func (c *conn) forgetSchema() {
+	if !c.session.ddl {
+		return
+	}
+	c.session.ddl = c.session.inTx()
+	c.connector.stmts.InvalidateNotes()
+	c.connector.pool.SchemaChanged()
 }
 
 // CheckNamedValue converts arguments as SQLite stores them.

@@ -43,6 +43,7 @@ type session struct {
 	begin    string      // how a pending transaction will begin
 	cause    *exec.Error // of its end; nil if its own text has ended it
 	pipe     *pipe       // what a pipelined transaction has not sent; nil otherwise
+	ddl      bool        // it may have changed the schema
 	// lanes is whose gate writers ask to enter, pass the right to be in, and
 	// entering says that it has just been given; see writegate.go.
 	lanes    *lane.Lanes

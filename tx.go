@@ -161,6 +161,7 @@ func (t *tx) Rollback() error { return t.end(stream.Rollback) }
 
 func (t *tx) end(tail stream.Tail) error {
 	c, s := (*conn)(t), &t.session
+	defer c.forgetSchema()
 	ctx, cancel := c.connector.bounded()
 	defer cancel()
 	if p := s.pipe; p != nil {

@@ -58,6 +58,8 @@ type Stmt struct {
 	Note *Note
 	// Rowid tells how last_insert_rowid() is to be read in the result.
 	Rowid RowidRule
+	// Star: its columns may be all of a table's, as of when the server compiles it.
+	Star bool
 	// Shares: it may run in one transaction with statements of others: a single
 	// INSERT, UPDATE or DELETE that gives no rows and asks nothing of the
 	// connection.

@@ -15,6 +15,7 @@ func analyse(sql string, toks []token) Stmt {
 	}
 	s.scanVars(sql, toks)
 	acts := s.scanCalls(sql, toks)
+	s.Star = star(sql, toks)
 	h := head{sql: sql, toks: toks}
 	s.classify(&h)
 	if acts && s.Kind != Explain {
@@ -25,6 +26,26 @@ func analyse(sql string, toks []token) Stmt {
 		s.Kind, s.ReadOnly, s.Stateful = Unknown, false, true
 	}
 	return s
+}
+
+// star reports whether a * stands where a column may: it is not the one of a
+// product or of count(*).
+func star(sql string, toks []token) bool {
+	for i, t := range toks {
+		if i == 0 || t.end-t.start != 1 || sql[t.start] != '*' {
+			continue
+		}
+		switch before := toks[i-1]; before.class {
+		case comma, dot:
+			return true
+		case word:
+			switch w := sql[before.start:before.end]; {
+			case fold(w, "SELECT"), fold(w, "DISTINCT"), fold(w, "ALL"), fold(w, "RETURNING"):
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (s *Stmt) classify(h *head) {

@@ -51,6 +51,9 @@ type Stmt struct {
 	// ConnFuncs: it calls last_insert_rowid(), changes() or total_changes(), in
 	// the text itself; a view or trigger that does is not seen.
 	ConnFuncs bool
+	// Star: a * or t.* may stand for all columns of a table, in the result or
+	// anywhere below it.
+	Star bool
 	// Returning: an INSERT, UPDATE or DELETE with a RETURNING clause.
 	Returning bool
 	// BeginMode of a Begin is "deferred", "immediate", "exclusive", "concurrent"

@@ -45,6 +45,9 @@ func (p *Plan) atomic(c *compiled, index uint64) {
 	} else if c.begin < 0 {
 		c.entered.step = len(steps)
 	}
+	if c.fresh {
+		add(lookAtSchema, opened)
+	}
 	cond := opened
 	c.places = make([]place, len(p.Stmts))
 	for i := range p.Stmts {
@@ -80,6 +83,9 @@ func (p *Plan) separate(c *compiled, index uint64) {
 		c.reqs = append(c.reqs, hrana.StreamReq{Type: hrana.BatchRequest, Batch: hrana.Batch{
 			Steps: []hrana.BatchStep{{Stmt: hrana.Stmt{SQL: p.Begin}}}}})
 		c.begin = 0
+	}
+	if c.fresh {
+		c.reqs = append(c.reqs, hrana.StreamReq{Type: hrana.Execute, Stmt: hrana.Stmt{SQL: lookAtSchema}})
 	}
 	for i := range p.Stmts {
 		c.places[i] = place{len(c.reqs), -1}

@@ -112,6 +112,7 @@ type compiled struct {
 	first   int  // step of the first statement
 	probe   int  // step of the BEGIN that guards on version 2, -1 if none
 	tail    int  // step of Tail, -1 if none
+	fresh   bool // the schema is looked at first
 	state   int  // index of the request that tells the state, -1 if none
 	undo    int  // index of the request that rolls a Transaction back, 0 if none
 
@@ -168,8 +169,11 @@ func message(s *exec.Stmt, index uint64) hrana.Stmt {
 // such condition, but there is a statement that fails exactly if a transaction
 // is open: BEGIN. So the batch is [BEGIN; statements if BEGIN failed; ROLLBACK
 // if BEGIN succeeded].
-func (p *Plan) compile(level hranahttp.Level, index uint64) compiled {
-	c := compiled{v3: level.V3(), begin: -1, checkAt: -1, probe: -1, tail: -1, state: -1}
+//
+// fresh has the server look at the schema before it compiles a statement, see
+// lookAtSchema.
+func (p *Plan) compile(level hranahttp.Level, index uint64, fresh bool) compiled {
+	c := compiled{v3: level.V3(), begin: -1, checkAt: -1, probe: -1, tail: -1, state: -1, fresh: fresh}
 	switch {
 	case p.Shape == Transaction:
 		c.batched = true
@@ -178,7 +182,7 @@ func (p *Plan) compile(level hranahttp.Level, index uint64) compiled {
 		p.atomic(&c, index)
 	case p.Shape == Separate:
 		p.separate(&c, index)
-	case p.Begin == "" && !p.Guard && !p.Undo && p.Tail == NoTail && len(p.Stmts) == 1:
+	case p.Begin == "" && !p.Guard && !p.Undo && p.Tail == NoTail && len(p.Stmts) == 1 && !fresh:
 		c.reqs = append(make([]hrana.StreamReq, 0, 2), hrana.StreamReq{Type: hrana.Execute, Stmt: message(&p.Stmts[0], index)})
 	case len(p.Stmts) > 0 || p.Begin != "" || p.Tail != NoTail:
 		c.batched = true
@@ -217,6 +221,11 @@ func (p *Plan) steps(c *compiled) []hrana.BatchStep {
 			c.probe = add("BEGIN", nil)
 			guard = failed(c.probe)
 		}
+	}
+	if c.fresh && c.begin >= 0 {
+		add(lookAtSchema, ok(c.begin))
+	} else if c.fresh {
+		add(lookAtSchema, guard)
 	}
 	c.first = len(steps)
 	for i := range p.Stmts {

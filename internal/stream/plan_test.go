@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -107,12 +108,73 @@ func TestPlanCompile(t *testing.T) {
 		{"the same, each for itself", Plan{Stmts: stmts("A", "B"), Shape: Separate}, "A B", "A B"},
 	} {
 		for level, want := range map[hranahttp.Level]string{hranahttp.V3JSON: c.v3, hranahttp.V3Protobuf: c.v3, hranahttp.V2JSON: c.v2} {
-			compiled := c.plan.compile(level, 0)
+			compiled := c.plan.compile(level, 0, false)
 			if got := shown(compiled.reqs); got != want {
 				t.Errorf("%s, %v:\n%s, want\n%s", c.name, level, got, want)
 			}
 		}
 	}
+}
+
+// On a stream that is open already the schema may have to be looked at first,
+// and once is enough for all statements of a request.
+func TestPlanLooksAtSchema(t *testing.T) {
+	for _, c := range []struct {
+		plan   Plan
+		v3, v2 string
+	}{
+		{Plan{Stmts: stmts("A"), Close: true}, "[LOOK; A] close", "[LOOK; A]"},
+		{Plan{Stmts: stmts("A", "B"), Undo: true},
+			"[LOOK; A; B if ok 1; ROLLBACK if not ok 2 and not autocommit]", "[LOOK; A; B if ok 1; ROLLBACK if not ok 2]"},
+		{Plan{Begin: "BEGIN", Stmts: stmts("A")}, "[BEGIN; LOOK if ok 0; A if ok 0]", "[BEGIN; LOOK if ok 0; A if ok 0]"},
+		{Plan{Guard: true, Stmts: stmts("A")},
+			"[LOOK if not autocommit; A if not autocommit]",
+			"[BEGIN; LOOK if error 0; A if error 0; ROLLBACK if ok 0]"},
+		{Plan{Stmts: stmts("A", "B"), Shape: Independent}, "[LOOK; A; B; ROLLBACK if not autocommit]", "[LOOK; A; B]"},
+		{Plan{Stmts: stmts("A", "B"), Shape: Separate}, "LOOK A B", "LOOK A B"},
+	} {
+		for level, want := range map[hranahttp.Level]string{hranahttp.V3JSON: c.v3, hranahttp.V2JSON: c.v2} {
+			compiled := c.plan.compile(level, 0, true)
+			if got := strings.ReplaceAll(shown(compiled.reqs), lookAtSchema, "LOOK"); got != want {
+				t.Errorf("%v:\n%s, want\n%s", level, got, want)
+			}
+		}
+	}
+}
+
+// The schema is looked at where a result's columns hang on it, on a stream that
+// others have used, and once for each change by this process.
+func TestStreamLooksAtSchema(t *testing.T) {
+	inProfiles(t, func(t *testing.T, r *rig) {
+		var s *Stream
+		looks := func(want int64, what string, stmt exec.Stmt) {
+			t.Helper()
+			before := r.server.Stats().Statements
+			stmt.Note = new(exec.Note)
+			if _, err := s.Run(context.Background(), exec.Read, &Plan{Stmts: []exec.Stmt{stmt}}); err != nil {
+				t.Fatal(err)
+			}
+			if n := r.server.Stats().Statements - before - 1; n != want {
+				t.Errorf("%s: %d looks, want %d", what, n, want)
+			}
+		}
+		star := exec.Stmt{SQL: "SELECT * FROM t", Star: true, WantRows: true}
+		named := exec.Stmt{SQL: "SELECT a FROM t", WantRows: true}
+		r.pass(IdleLimit + 1)
+		s = r.Session()
+		looks(0, "on a new stream", star)
+		looks(1, "a star", star)
+		looks(0, "columns by name", named)
+		r.SchemaChanged()
+		looks(0, "nobody reads the rows", exec.Stmt{SQL: "SELECT * FROM t", Star: true})
+		looks(1, "after a change", named)
+		looks(0, "the next", named)
+		r.Release(s)
+		s = r.Session()
+		looks(1, "what somebody else has used", named)
+		looks(0, "the next", named)
+		s.End()
+	})
 }
 
 // An answer is a batch's in short: "ok" and "error" for steps that ran, "-" for
@@ -175,7 +237,7 @@ func TestPlanOutcome(t *testing.T) {
 		{"commit on v2, no transaction", commit, hranahttp.V2JSON, []hrana.StreamResult{answered("ok", "-", "-", "ok"), answered("ok", "ok")}, true, Autocommit, "", "-", 0},
 		{"the state fails", first, hranahttp.V3JSON, []hrana.StreamResult{answered("ok", "ok"), {Type: hrana.GetAutocommit, Err: &hrana.Error{}}}, false, Unknown, "ok", "-", 0},
 	} {
-		compiled := c.plan.compile(c.level, 0)
+		compiled := c.plan.compile(c.level, 0, false)
 		if err := compiled.check(c.answers); err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
@@ -207,7 +269,7 @@ func word(r exec.StmtResult) string {
 // An answer of another shape than the request's is never read as if it fitted.
 func TestPlanCheck(t *testing.T) {
 	plan := Plan{Guard: true, Stmts: stmts("A"), AskState: true}
-	compiled := plan.compile(hranahttp.V3JSON, 0)
+	compiled := plan.compile(hranahttp.V3JSON, 0, false)
 	for name, answers := range map[string][]hrana.StreamResult{
 		"none":          nil,
 		"too few":       {answered("ok")},

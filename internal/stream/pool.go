@@ -39,6 +39,8 @@ type Pool struct {
 	kept int       // streams in free, and those out that will come back
 
 	horizon horizon
+	// schema counts the changes of the schema that this process has made.
+	schema atomic.Uint64
 	// noClose: the server, of version 2, does not know close.
 	noClose atomic.Bool
 
@@ -71,6 +73,9 @@ func (p *Pool) Counters() Counters {
 	return Counters{Opened: p.opened.Load(), Reused: p.reused.Load(), Expired: p.expired.Load(),
 		Closed: p.closes.Load(), Retries: p.retries.Load(), Pings: p.pings.Load()}
 }
+
+// SchemaChanged says that a statement that may change the schema has run.
+func (p *Pool) SchemaChanged() { p.schema.Add(1) }
 
 // need is what a caller demands of a kept stream, and what one is still good for.
 type need uint8

@@ -162,11 +162,6 @@ func (s *Stream) Large(ctx context.Context, stmt *exec.Stmt, begin string, guard
 	if err := s.settle(ctx); err != nil {
 		return nil, err
 	}
-	if s.stale && begin != "" {
-		// A transaction that begins with its cursor is rare enough for a new stream.
-		s.pool.closeLater(s.baton, s.ep, s.level, false, nil)
-		s.forget()
-	}
 	if s.baton != "" && s.level.V3() {
 		level = s.level
 	}
@@ -213,13 +208,9 @@ func (s *Stream) largeState(ctx context.Context, p *Plan, o *Outcome) {
 func (s *Stream) large(ctx context.Context, level hranahttp.Level, plan *Plan) (*Outcome, *exec.Error) {
 	s.ready(level)
 	s.before = s.rowid
-	c := compiled{v3: true, begin: -1, checkAt: -1, probe: -1, tail: -1}
-	steps := plan.steps(&c)
-	if s.stale && !plan.Guard {
-		steps = append([]hrana.BatchStep{{Stmt: refreshSchema.Stmt}}, steps...)
-		c.first++
-	}
-	req := &hrana.CursorReq{Baton: s.baton, Batch: hrana.Batch{Steps: steps, ReplicationIndex: s.pool.horizon.asked(level, exec.Read, plan)}}
+	look := s.look(plan)
+	c := compiled{v3: true, begin: -1, checkAt: -1, probe: -1, tail: -1, fresh: look.due}
+	req := &hrana.CursorReq{Baton: s.baton, Batch: hrana.Batch{Steps: plan.steps(&c), ReplicationIndex: s.pool.horizon.asked(level, exec.Read, plan)}}
 	run, cancel := context.WithCancel(ctx)
 	cur, err := s.pool.client.Cursor(run, s.ep, level, req)
 	if err != nil {
@@ -227,7 +218,8 @@ func (s *Stream) large(ctx context.Context, level hranahttp.Level, plan *Plan) (
 		return nil, s.failed(err.(*exec.Error))
 	}
 	// The next baton comes first, so the stream outlives a transfer that is cut.
-	s.baton, s.ep, s.used, s.stale = cur.Baton, cur.Endpoint, s.pool.now(), false
+	s.baton, s.ep, s.used = cur.Baton, cur.Endpoint, s.pool.now()
+	look.done(s)
 	r := &Rows{cur: cur, cancel: cancel, step: uint32(c.first), done: func(bool) {}}
 	o := &Outcome{Results: make([]exec.StmtResult, 1), Refused: plan.Guard}
 	var none exec.Table

@@ -32,8 +32,10 @@ type Stream struct {
 	// total_changes() are not those of a new connection.
 	written bool
 	// stale: somebody else has used it before, so that its connection may know an
-	// old schema; see refreshSchema.
+	// old schema; see lookAtSchema.
 	stale bool
+	// schema is the pool's when the stream last looked at the database's.
+	schema uint64
 	// pinned: it holds what a new stream would not have (a transaction, a
 	// setting), so it is never reopened in silence.
 	pinned bool
@@ -171,11 +173,8 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 	if class != exec.Read {
 		index = 0 // it is handed on to the primary
 	}
-	c := p.compile(s.level, index)
-	refresh := s.stale && s.baton != "" && p.givesRows()
-	if refresh {
-		c.reqs = append([]hrana.StreamReq{refreshSchema}, c.reqs...)
-	}
+	look := s.look(p)
+	c := p.compile(s.level, index, look.due)
 	req := &hrana.PipelineReq{Baton: s.baton, Requests: c.reqs}
 	var reply *hranahttp.Reply
 	var err error
@@ -194,16 +193,13 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 		s.forget()
 		return nil, err
 	}
+	look.done(s)
 	if class != exec.Read {
 		s.written = true
 	}
-	results := reply.Results
-	if refresh {
-		results, s.stale = results[1:], false
-	}
-	o := p.outcome(&c, results)
+	o := p.outcome(&c, reply.Results)
 	s.learn(p, o)
-	if h.learn(class, asked, results) && s.level == hranahttp.V3Protobuf && o.wrote() {
+	if h.learn(class, asked, reply.Results) && s.level == hranahttp.V3Protobuf && o.wrote() {
 		s.pool.askIndex(ctx)
 	}
 	if s.baton == "" {
