@@ -20,7 +20,7 @@ import (
 
 // jsonOnly tells whether answers come in JSON, which has no infinities.
 func (m mode) jsonOnly() bool {
-	return m.native && (m.params == "encoding=json" || m.name == "embedded cloud" || m.v2)
+	return m.native && (m.params == "encoding=json" || strings.HasPrefix(m.name, "embedded cloud") || m.v2)
 }
 
 // upstream: the mode is libsql-client-go itself.

@@ -53,6 +53,9 @@ func protoPointRequest() *PipelineReq {
 const protoAllocs = 7
 
 func TestProtoAllocations(t *testing.T) {
+	if raceEnabled {
+		return
+	}
 	for _, rows := range []int{1, 10_000} {
 		data := protoAnswer(t, rows)
 		got := testing.AllocsPerRun(10, func() {

@@ -265,6 +265,9 @@ func allocated(f func()) uint64 {
 }
 
 func TestProtoMemory(t *testing.T) {
+	if raceEnabled {
+		return
+	}
 	// A few bytes that speak of very much.
 	for name, input := range map[string]string{
 		"step 4 billion":   batched(field(1, varint(1, math.MaxUint32), field(2))),

@@ -18,7 +18,7 @@ type Rows struct {
 	entry  hrana.CursorEntry
 	cols   []exec.Column
 	err    *exec.Error // how it ended, other than by its last row
-	ended  bool        // nothing more will be read from the cursor
+	ended  atomic.Bool // nothing more will be read from the cursor; the keeper looks at it
 	cut    bool        // before its end
 	closed atomic.Bool
 	// reading is closed when what was still arriving is in held, because the
@@ -45,7 +45,7 @@ func (r *Rows) Next(t *exec.Table) error {
 		return nil
 	}
 	t.Reset(len(r.cols))
-	for !r.ended {
+	for !r.ended.Load() {
 		if t.Len() > 0 && (!r.cur.Buffered() || t.Used() >= chunk) {
 			return nil
 		}
@@ -74,8 +74,9 @@ func (r *Rows) advance(t *exec.Table) {
 }
 
 func (r *Rows) end(whole bool) {
-	if !r.ended {
-		r.ended, r.cut = true, !whole
+	if !r.ended.Load() {
+		r.cut = !whole
+		r.ended.Store(true)
 		r.cancel()
 		r.done(whole)
 	}
@@ -90,13 +91,13 @@ func (r *Rows) whole() bool {
 			return false
 		}
 	}
-	return r.ended && !r.cut
+	return r.ended.Load() && !r.cut
 }
 
 // buffer has what still arrives read into memory, and waits for it until ctx
 // ends; the reading goes on then.
 func (r *Rows) buffer(ctx context.Context, p *Pool) *exec.Error {
-	if r.reading == nil && !r.ended {
+	if r.reading == nil && !r.ended.Load() {
 		reading := make(chan struct{})
 		started := p.client.Go(func(context.Context) {
 			defer close(reading)
@@ -119,10 +120,10 @@ func (r *Rows) buffer(ctx context.Context, p *Pool) *exec.Error {
 }
 
 func (r *Rows) readAll() {
-	for !r.ended {
+	for !r.ended.Load() {
 		var t exec.Table
 		t.Reset(len(r.cols))
-		for !r.ended && t.Used() < chunk {
+		for !r.ended.Load() && t.Used() < chunk {
 			r.advance(&t)
 		}
 		if t.Len() > 0 {
@@ -144,7 +145,7 @@ func (r *Rows) stop() {
 	switch {
 	case r.reading != nil:
 		// Its reader finds out.
-	case !r.ended:
+	case !r.ended.Load():
 		r.cur.Close()
 		r.end(false)
 	}

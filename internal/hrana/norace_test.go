@@ -1,0 +1,5 @@
+//go:build !race
+
+package hrana
+
+const raceEnabled = false
