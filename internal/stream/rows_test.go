@@ -138,7 +138,7 @@ func TestRowsBufferedLate(t *testing.T) {
 		t.Error("it is whole before it is read")
 	}
 	close(reading)
-	s.cursor.ended = true
+	s.cursor.ended.Store(true)
 	if o := run(t, s, exec.Write, Plan{Guard: true}, "SELECT 1"); o.Refused {
 		t.Error("the transaction is gone")
 	}
