@@ -81,6 +81,7 @@ var Scenarios = []*Scenario{
 		MayFail: map[string]string{Base.Name: "the server refuses results of more than 10 MB"},
 		Figures: []Figure{of(Ours, PeakHeap).atMost(32e6).always(), of(Base, PeakHeap), of(Ours, P50).named("time"), of(Base, P50).named("time")},
 	},
+	keepAlive,
 	{
 		ID: "15", Name: "prepared", Title: "prepared point SELECT, client CPU",
 		About: "The processor time that the client's process spends on one execution of a prepared statement, user and system together. " +
