@@ -1,6 +1,7 @@
 package hranahttp
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -128,7 +129,14 @@ func TestSecretsOfAURLThatCannotBeReached(t *testing.T) {
 
 // net/http quotes what it cannot read.
 func TestSecretsThatNetHTTPQuotes(t *testing.T) {
-	via := &url.URL{Scheme: "http", Host: rawServer(t, saying("HTTP/1.1 "+theToken+"\r\n\r\n"))}
+	// It reads the whole request first: otherwise what is told may be that the rest
+	// of it could not be written.
+	via := &url.URL{Scheme: "http", Host: rawServer(t, func(conn net.Conn) {
+		if req, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+			io.Copy(io.Discard, req.Body)
+		}
+		io.WriteString(conn, "HTTP/1.1 "+theToken+"\r\n\r\n")
+	})}
 	c := newProxiedClient(t, "http://db.test", func(*http.Request) (*url.URL, error) { return via, nil }, func(cfg *Config) {
 		cfg.Token = func(context.Context) (string, error) { return theToken, nil }
 	})
