@@ -33,6 +33,7 @@ type session struct {
 	pool *stream.Pool
 	own  *stream.Stream // nil until a statement needs one
 	held bool           // a text has run
+	goes bool           // held before its transaction has begun: it goes on after it
 	// settings: own holds what a new stream would not have, beside a transaction.
 	settings bool
 	gone     *exec.Error // how own was lost together with what it held

@@ -45,9 +45,12 @@ func unprepared(e *exec.Error) bool {
 	return false
 }
 
-// needsStream tells whether own has what nobody else could tell the session: its
-// settings, or a row id or count of changes that no result has shown.
-func (s *session) needsStream() bool { return s.settings || s.rowidUnsure || s.changesLost }
+// needsStream tells whether own outlives a transaction: it has what nobody else
+// could tell the session, which are settings, or a row id or count of changes that
+// no result has shown; or the session is one that somebody holds.
+func (s *session) needsStream() bool {
+	return s.settings || s.rowidUnsure || s.changesLost || s.goes
+}
 
 // controls tells whether a statement does nothing but begin or end a transaction
 // or a savepoint.

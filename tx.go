@@ -93,7 +93,7 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	}
-	s.held = true
+	s.goes, s.held = s.held, true
 	lock := txLock(ctx, c.connector.cfg)
 	if opts.ReadOnly {
 		lock = TxDeferred
