@@ -139,10 +139,10 @@ func (l *Lanes) failed(f *flight, err error) {
 		}
 		return
 	}
-	l.counters.again.Add(uint64(len(f.group)))
 	var all sync.WaitGroup
 	for _, w := range f.group {
 		if w.takeOut() {
+			l.counters.again.Add(1)
 			all.Add(1)
 			l.spawn(w, all.Done)
 		}
