@@ -102,6 +102,7 @@ func TunePool(db *sql.DB, cfg *Config) (*PoolSizer, error) {
 		return nil, err
 	}
 	p := &PoolSizer{db: db, connector: c, cfg: cfg.pool(), interval: cfg.poolInterval(), pressed: make(chan struct{}, 1)}
+	p.uses.start = time.Now()
 	p.life, p.end = context.WithCancel(context.Background())
 	// A DB that is in use already keeps what it uses.
 	p.law = limit.NewPool(p.cfg, limit.Staff(float64(db.Stats().InUse)))
@@ -207,7 +208,7 @@ func (p *PoolSizer) start() {
 }
 
 func (p *PoolSizer) run() {
-	last := p.look(poolSeen{})
+	last := p.see()
 	timer := time.NewTimer(p.interval)
 	defer timer.Stop()
 	for idle := time.Duration(0); ; {
@@ -218,7 +219,7 @@ func (p *PoolSizer) run() {
 			if !last.mayGrow {
 				continue
 			}
-			if soon := last.at + p.interval/limit.PoolHaste - time.Since(poolClock); soon > 0 {
+			if soon := last.at + p.interval/limit.PoolHaste - p.uses.now(); soon > 0 {
 				timer.Reset(soon)
 				continue
 			}
@@ -233,7 +234,7 @@ func (p *PoolSizer) run() {
 			return
 		}
 		next := p.interval
-		if now.full && now.mayGrow {
+		if now.out >= now.size && now.mayGrow {
 			next /= limit.PoolHaste
 		}
 		timer.Reset(next)
@@ -258,43 +259,46 @@ func (p *PoolSizer) rest(now poolSeen) bool {
 // poolSeen is what there was to see at one time.
 type poolSeen struct {
 	poolTotals
+	out     int // connections, those that are being opened included
+	idle    int
 	waited  int64
 	backoff uint64
-	mayGrow bool
-	full    bool // all connections are out
+	size    int  // after what has been decided since
+	mayGrow bool // beyond that
 }
 
-// look takes what has happened since the last look into account; there has been
-// none if that is the zero value.
-func (p *PoolSizer) look(last poolSeen) poolSeen {
+func (p *PoolSizer) see() poolSeen {
 	db := p.db.Stats()
-	now := poolSeen{poolTotals: p.uses.totals(), waited: db.WaitCount}
+	now := poolSeen{poolTotals: p.uses.totals(), out: db.InUse, idle: db.Idle, waited: db.WaitCount, size: int(p.size.Load()), mayGrow: true}
 	if l := p.connector.lanes; l != nil {
 		now.backoff = l.Counters().Backoffs
 	}
-	size := int(p.size.Load())
-	now.full, now.mayGrow = db.InUse >= size, true
-	if last.at == 0 || p.life.Err() != nil {
+	return now
+}
+
+// look takes what has happened since the last look into account.
+func (p *PoolSizer) look(last poolSeen) poolSeen {
+	now := p.see()
+	if p.life.Err() != nil {
 		return now
 	}
 	p.mu.Lock()
 	d := p.law.Observe(limit.PoolSample{
-		Interval: now.at - last.at, InUse: db.InUse, Busy: now.busy - last.busy,
+		Interval: now.at - last.at, InUse: now.out, Idle: now.idle, Busy: now.busy - last.busy,
 		Begun: now.begun - last.begun, Finished: now.finished - last.finished, Held: now.held - last.held,
 		Waited: int(now.waited - last.waited), Answered: now.answered - last.answered, Server: now.server - last.server,
 		Refused: now.refused - last.refused + int(now.backoff-last.backoff),
 	})
 	if d.Change != limit.Kept {
-		p.record(d.Change, PoolDecision{Time: time.Now(), From: size, To: d.Size, Reason: d.Reason})
+		p.record(d.Change, PoolDecision{Time: time.Now(), From: now.size, To: d.Size, Reason: d.Reason})
 	}
 	now.mayGrow = p.law.MayGrow()
 	p.mu.Unlock()
-	if d.Change == limit.Kept {
-		return now
+	if d.Change != limit.Kept {
+		p.apply(d.Size)
+		now.size = d.Size
 	}
-	p.apply(d.Size)
-	now.full = db.InUse >= d.Size
-	for range min(d.Size-size, d.Waiting) {
+	for range min(now.size-now.out-now.idle, d.Waiting) {
 		p.own.Go(p.lend)
 	}
 	return now

@@ -59,25 +59,35 @@ func (u *poolUse) failed(err error) {
 	}
 }
 
-// refusal tells whether an error is HTTP's 429 or 503. libsql-client-go says so in
-// its text only.
+// refusal tells whether an error is HTTP's 429 or 503, or because of one: they may
+// cost a transaction. libsql-client-go says so in its text only.
 func refusal(err error) bool {
-	if e := asExec(err); e != nil {
-		return e.Source == exec.FromServer && (e.Status == 429 || e.Status == 503)
+	e := asExec(err)
+	if e == nil {
+		return refusalText(err.Error())
 	}
-	text := err.Error()
+	for ; e != nil; e = asExec(e.Err) {
+		if e.Source == exec.FromServer && (e.Status == 429 || e.Status == 503) {
+			return true
+		}
+	}
+	return false
+}
+
+func refusalText(text string) bool {
 	return strings.Contains(text, "error code 429:") || strings.Contains(text, "error code 503:")
 }
 
-// poolClock is a time to count from: the wall clock is not needed, and costs as
-// much again.
-var poolClock = time.Now()
-
 // poolUses counts the uses of a DB's connections.
 type poolUses struct {
+	// start is what times are counted from: reading the wall clock as well would
+	// cost as much again.
+	start time.Time
 	mu    sync.Mutex
 	total poolTotals
 }
+
+func (u *poolUses) now() time.Duration { return time.Since(u.start) }
 
 // poolTotals only grow, but for inUse.
 type poolTotals struct {
@@ -100,7 +110,7 @@ func (t *poolTotals) pass(now time.Duration) {
 
 // begin gives the time, and how many are in use now.
 func (u *poolUses) begin() (now time.Duration, inUse int) {
-	now = time.Since(poolClock)
+	now = u.now()
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.total.pass(now)
@@ -110,7 +120,7 @@ func (u *poolUses) begin() (now time.Duration, inUse int) {
 }
 
 func (u *poolUses) end(since time.Duration) {
-	now := time.Since(poolClock)
+	now := u.now()
 	u.mu.Lock()
 	u.total.pass(now)
 	u.total.inUse--
@@ -134,7 +144,7 @@ func (u *poolUses) refuse() {
 
 // totals is what has been counted so far.
 func (u *poolUses) totals() poolTotals {
-	now := time.Since(poolClock)
+	now := u.now()
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.total.pass(now)

@@ -25,8 +25,8 @@ type PoolConfig struct {
 // A PoolSample is what happened in one interval, which may be of any length.
 type PoolSample struct {
 	Interval time.Duration
-	// InUse is how many connections are out now.
-	InUse int
+	// InUse is how many connections are out now, Idle how many are in the pool.
+	InUse, Idle int
 	// Busy is for how long connections were out in the interval, all together.
 	Busy time.Duration
 	// Begun and Finished are how many uses of a connection began and ended, and
@@ -48,7 +48,7 @@ type PoolDecision struct {
 	Size   int
 	Change PoolChange
 	Reason string
-	// Waiting is how many wait for a connection, as far as can be told.
+	// Waiting is how many may be waiting for a connection, at most.
 	Waiting int
 }
 
@@ -90,8 +90,9 @@ type Pool struct {
 
 	rate        float64 // uses that come, a second
 	held, ended float64 // of uses, in seconds and in number, faded
-	backlog     float64 // callers who wait
-	granted     float64 // connections given since all were in use
+	backlog     float64 // callers who wait, as far as can be told
+	waited      float64 // callers who began to wait since one was idle
+	granted     float64 // connections given since then
 
 	guard poolGuard
 
@@ -124,9 +125,6 @@ const (
 	// shrinkBy is the part of the size that is given up after each cooldown, and
 	// idleBy the part when nothing has been in use.
 	shrinkBy, idleBy = 0.2, 0.5
-
-	// capGrain: the size follows a cap in steps of that part of it.
-	capGrain = 12
 )
 
 // Observe takes an interval into account.
@@ -141,30 +139,25 @@ func (p *Pool) Observe(s PoolSample) PoolDecision {
 	need := p.demand(s)
 	want := min(max(whole(min(need, most)), p.cfg.Min), p.cfg.Max)
 	used := max(float64(s.InUse), busy) / float64(p.size)
-	from, waiting := p.size, int(math.Ceil(p.backlog))
-	if most < need && most < math.Inf(1) && abs(want-from) < max(2, from/capGrain) {
-		want = from // the server's bounds are never still
-	}
+	from, waiting := p.size, int(p.waited)
 	switch {
 	case want > from && (used >= p.cfg.Up || s.Waited > 0 || p.backlog > 0):
 		p.quiet, p.peak, p.size = 0, 0, want
 		p.granted += float64(want - from)
-		return PoolDecision{want, Grown, fmt.Sprintf("%.0f uses/s of %s, %d of %d in use, %d waiting",
-			p.rate, seconds(p.service()), s.InUse, from, waiting), waiting}
-	case want < from && most < need:
-		p.quiet, p.peak, p.size = 0, 0, want
-		return PoolDecision{want, Capped, p.guard.reason(), waiting}
+		return PoolDecision{want, Grown, fmt.Sprintf("%.0f uses/s of %s, %d of %d in use, %.0f waiting",
+			p.rate, seconds(p.service()), s.InUse, from, p.backlog), waiting}
+	case most < float64(from) && max(whole(most), p.cfg.Min) < from:
+		p.quiet, p.peak, p.size = 0, 0, max(whole(most), p.cfg.Min)
+		return PoolDecision{p.size, Capped, p.guard.reason(), waiting}
 	case want < from:
 		return p.shrink(s, used, need)
 	}
 	p.quiet, p.peak = 0, 0
-	return PoolDecision{Size: p.size}
+	return PoolDecision{Size: p.size, Waiting: waiting}
 }
 
 // whole is a number of connections that does not make one of next to nothing.
 func whole(n float64) int { return int(math.Ceil(n - 0.1)) }
-
-func abs(n int) int { return max(n, -n) }
 
 // fade is what is left after an interval of an average that remembers for a time.
 func fade(interval, memory time.Duration) float64 {
@@ -180,8 +173,15 @@ func (p *Pool) measure(s PoolSample) {
 	let := min(p.backlog+waited, begun, float64(s.Finished)+p.granted)
 	came := waited + begun - let
 	p.granted = max(0, p.granted-max(0, let-float64(s.Finished)))
-	if p.backlog += waited - let; s.InUse < p.size {
-		p.backlog, p.granted = 0, 0
+	p.waited += waited
+	p.backlog += waited - let
+	switch {
+	case s.Idle > 0:
+		p.backlog, p.waited, p.granted = 0, 0, 0
+	case p.backlog == 0 && p.waited > 0 && s.Finished == 0:
+		// Who came later may have got what was meant for one who waits, and nothing
+		// comes back that would let him in.
+		p.backlog = 1
 	}
 	if usual := p.rate * secs; came > usual+surprise*(math.Sqrt(usual)+1) {
 		p.rate = came / secs
@@ -224,11 +224,11 @@ func staff(inUse float64) float64 { return inUse + reserveFactor*math.Sqrt(inUse
 func (p *Pool) shrink(s PoolSample, used, need float64) PoolDecision {
 	p.peak = max(p.peak, need)
 	if used > p.cfg.Down {
-		return PoolDecision{Size: p.size}
+		return PoolDecision{Size: p.size, Waiting: int(p.waited)}
 	}
 	p.quiet += s.Interval
 	if p.quiet < p.cfg.Cooldown {
-		return PoolDecision{Size: p.size}
+		return PoolDecision{Size: p.size, Waiting: int(p.waited)}
 	}
 	by := shrinkBy
 	if p.peak < 1.5 {
@@ -239,10 +239,10 @@ func (p *Pool) shrink(s PoolSample, used, need float64) PoolDecision {
 	p.quiet, p.peak = 0, 0
 	if next > p.size-(step+3)/4 {
 		// So little is chance, and would be taken back soon.
-		return PoolDecision{Size: p.size}
+		return PoolDecision{Size: p.size, Waiting: int(p.waited)}
 	}
 	p.size = next
-	return PoolDecision{p.size, Shrunk, fmt.Sprintf("%.0f uses/s of %s need %.0f", p.rate, seconds(p.service()), need), 0}
+	return PoolDecision{p.size, Shrunk, fmt.Sprintf("%.0f uses/s of %s need %.0f", p.rate, seconds(p.service()), need), int(p.waited)}
 }
 
 func seconds(s float64) time.Duration {

@@ -21,6 +21,7 @@ type poolGuard struct {
 	alone   float64 // a statement's time while few are inside, in seconds
 	crowded bool
 	crowd   float64 // the cap while statements hinder each other, +Inf without one
+	room    float64 // what crowd follows, in steps: it is never still
 
 	refusals int           // in the last interval that had any
 	calm     time.Duration // since the server last refused anything
@@ -45,6 +46,8 @@ const (
 	// crowdUp is how much the cap rises in a second, as a part of it, while the
 	// server has room, and nearUp while it has little.
 	crowdUp, nearUp = 1.0, 0.1
+	// crowdStep is by which part of it the cap moves at least.
+	crowdStep = 0.1
 
 	// refusedDown is what refusals leave of the connections in use, and refusedUp
 	// how much that rises in a second when there have been none for a cooldown.
@@ -57,7 +60,7 @@ const (
 func newPoolGuard(cfg PoolConfig) poolGuard {
 	return poolGuard{
 		min: float64(cfg.Min), max: float64(cfg.Max), cooldown: cfg.Cooldown,
-		crowd: math.Inf(1), refused: math.Inf(1), seeker: poolSeeker{cap: math.Inf(1)},
+		crowd: math.Inf(1), room: math.Inf(1), refused: math.Inf(1), seeker: poolSeeker{cap: math.Inf(1)},
 	}
 }
 
@@ -131,14 +134,17 @@ func (g *poolGuard) watchCrowd(s PoolSample, backlog float64) {
 		// What is not in the server may go on as it is. inside/times is what the
 		// server has to do, which it can do side by side at most.
 		elsewhere := max(0, g.held-g.server) / g.passed
-		g.crowd = max(g.min, elsewhere+max(fewInside, crowding*inside/times))
-		return
+		g.room = max(g.min, elsewhere+max(fewInside, crowding*inside/times))
+	} else {
+		up := crowdUp
+		if inside > fewInside/2 {
+			up = nearUp
+		}
+		g.room = raise(g.room, up, s.Interval, g.max)
 	}
-	up := crowdUp
-	if inside > fewInside/2 {
-		up = nearUp
+	if math.IsInf(g.room, 1) || math.IsInf(g.crowd, 1) || math.Abs(g.room-g.crowd) > g.crowd*crowdStep {
+		g.crowd = g.room
 	}
-	g.crowd = raise(g.crowd, up, s.Interval, g.max)
 }
 
 func (g *poolGuard) watchRefusals(s PoolSample) {
@@ -146,7 +152,9 @@ func (g *poolGuard) watchRefusals(s PoolSample) {
 	switch {
 	case s.Refused > 0:
 		if g.calm >= refusedEvery || math.IsInf(g.refused, 1) {
-			g.refused = max(g.min, min(g.refused, float64(s.InUse))*refusedDown)
+			// Those that were refused may have gone by now.
+			inUse := max(float64(s.InUse), g.held/g.passed)
+			g.refused = max(g.min, min(g.refused, inUse)*refusedDown)
 		}
 		g.refusals, g.calm = s.Refused, 0
 	case g.calm >= g.cooldown:
@@ -157,7 +165,7 @@ func (g *poolGuard) watchRefusals(s PoolSample) {
 // raise lifts a cap by a part of it in a second, and takes it away when it is of
 // no use any more.
 func raise(bound, part float64, interval time.Duration, most float64) float64 {
-	if bound += max(1, bound*part) * interval.Seconds(); bound > most {
+	if bound += max(3, bound*part) * interval.Seconds(); bound > most {
 		return math.Inf(1)
 	}
 	return bound

@@ -87,9 +87,9 @@ func (k *poolSeeker) conclude(rate float64) {
 
 func (k *poolSeeker) try(size, least float64) {
 	now := min(k.cap, size)
-	next := max(now*(1-seekStep), least)
+	next := max(math.Floor(now*(1-seekStep)), least)
 	if k.up {
-		next = now / (1 - seekStep)
+		next = math.Ceil(now / (1 - seekStep))
 	}
 	if next == now {
 		k.up = !k.up
