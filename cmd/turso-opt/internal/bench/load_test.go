@@ -9,6 +9,7 @@ import (
 	"os"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -39,7 +40,7 @@ func fine(int, int64) error { return nil }
 func TestLoadByNumber(t *testing.T) {
 	var done, released atomic.Int64
 	s, err := Load{Goroutines: 3, Ops: 5}.Run(t.Context(), nil, counting(&done, &released, fine))
-	if err != nil || done.Load() != 15 || released.Load() != 3 || len(s.Latencies) != 15 || s.counted || s.Elapsed <= 0 {
+	if err != nil || done.Load() != 15 || released.Load() != 3 || len(s.Latencies) != 15 || s.Ops != 15 || s.counted || s.Elapsed <= 0 {
 		t.Errorf("%d done, %d released, %+v, %v", done.Load(), released.Load(), s, err)
 	}
 }
@@ -85,4 +86,29 @@ func TestLoadEndsAtAFailure(t *testing.T) {
 	}); !errors.Is(err, bad) {
 		t.Errorf("a task that cannot be made: %v", err)
 	}
+}
+
+func TestLoadCountsWhatWasDone(t *testing.T) {
+	did := 0
+	s, err := Load{Goroutines: 1, Ops: 3}.Run(t.Context(), nil, func(context.Context, *sql.DB, int) (Task, error) {
+		return Task{Do: func(context.Context) error { did += 10; return nil }, Did: func() int { return did }}, nil
+	})
+	if err != nil || s.Ops != 30 || len(s.Latencies) != 3 {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+func TestLoadThatNeverEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		_, err := Load{Goroutines: 2, Time: time.Second}.Run(t.Context(), nil, func(context.Context, *sql.DB, int) (Task, error) {
+			return Task{Do: func(ctx context.Context) error {
+				<-ctx.Done()
+				return ctx.Err()
+			}}, nil
+		})
+		if err != errStuck || time.Since(began) != time.Second+stuckAfter {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+	})
 }
