@@ -61,7 +61,7 @@ func (r *runner) countSide(ctx context.Context, side Side) (Sample, error) {
 	}()
 	load, work := Load{Goroutines: r.goroutinesOf(side), Ops: r.Counted}, r.workOf(side, g.world)
 	if r.opts.Short {
-		load.Ops = min(load.Ops, 10)
+		load.Ops = min(load.Ops, max(10/load.Goroutines, 1))
 	}
 	if _, err := load.Run(ctx, db, work); err != nil {
 		return Sample{}, err

@@ -42,6 +42,7 @@ func (r *runner) close() {
 	for _, db := range r.dbs {
 		db.Close()
 	}
+	clear(r.dbs)
 	if r.pipe != nil {
 		r.pipe.close()
 	}

@@ -132,6 +132,7 @@ func (r *runner) run(ctx context.Context) (err error) {
 		return err
 	}
 	r.opts.Progress.Step()
+	r.close() // what is counted opens pools of its own, and the server's streams are few
 	if err := r.count(ctx); err != nil {
 		return err
 	}
