@@ -232,7 +232,7 @@ func TestBatchRefusals(t *testing.T) {
 // A batch is one request, whatever is in it and wherever it runs.
 func TestBatchCostsOneRequest(t *testing.T) {
 	inModes(t, nativeModes, func(t *testing.T, e *env) {
-		db := e.open(t)
+		db := e.open(t, "keepalive=0")
 		mustExec(t, db, "CREATE TABLE t (a)")
 		mustExec(t, db, "SELECT 1") // the server's encodings are known now
 		requests := func() uint64 {

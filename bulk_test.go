@@ -56,7 +56,7 @@ func TestBulkInsert(t *testing.T) {
 // A thousand rows are one statement and one request, and many are few.
 func TestBulkInsertRoundTrips(t *testing.T) {
 	inModes(t, nativeModes, func(t *testing.T, e *env) {
-		db := e.open(t)
+		db := e.open(t, "keepalive=0")
 		mustExec(t, db, "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT)")
 		waitNegotiated(t, db)
 		for _, c := range []struct {
