@@ -17,7 +17,7 @@ func (r *runner) open(ctx context.Context) (err error) {
 		}
 		g := r.ground(side)
 		next := func(worker int) func() hrana.Stmt { return side.raw(g.world, worker) }
-		if r.pipe, err = newPipe(ctx, g.config(), next); err != nil {
+		if r.pipe, err = newPipe(ctx, g.config(), r.goroutines(), next); err != nil {
 			return fmt.Errorf("%s: %w", side.Name, err)
 		}
 		r.tap = &tap{}
@@ -52,7 +52,7 @@ func (r *runner) close() {
 // measure has a side do its work once.
 func (r *runner) measure(ctx context.Context, side Side, load Load) (Sample, error) {
 	if side.raw != nil {
-		load.Goroutines = r.pipe.inFlight
+		load.Goroutines = r.pipe.atOnce()
 		return load.Run(ctx, nil, r.pipe.work)
 	}
 	load.Goroutines = r.goroutinesOf(side)
@@ -86,7 +86,7 @@ func (r *runner) warm(ctx context.Context) error {
 	if r.pipe == nil {
 		return nil
 	}
-	return r.pipe.tune(ctx, r.goroutines(), r.opts.Time/time.Duration(4*r.opts.Rounds))
+	return r.pipe.tune(ctx, r.opts.Time/time.Duration(4*r.opts.Rounds))
 }
 
 // slice is the time of one side in one round. Curves have many points, and get

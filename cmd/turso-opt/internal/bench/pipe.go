@@ -31,11 +31,13 @@ type pipe struct {
 	next      func(worker int) func() hrana.Stmt
 	// each is how many statements there are to a request.
 	each float64
-	// inFlight is how many requests there are at a time.
+	// inFlight is how many requests at a time have proved quickest.
 	inFlight int
+	// callers is how many there would be who ask for the statements.
+	callers int
 }
 
-func newPipe(ctx context.Context, cfg *tursoopt.Config, next func(worker int) func() hrana.Stmt) (*pipe, error) {
+func newPipe(ctx context.Context, cfg *tursoopt.Config, callers int, next func(worker int) func() hrana.Stmt) (*pipe, error) {
 	ep, err := target.EndpointOf(cfg)
 	if err != nil {
 		return nil, err
@@ -45,12 +47,12 @@ func newPipe(ctx context.Context, cfg *tursoopt.Config, next func(worker int) fu
 		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/x-protobuf")
-	return &pipe{transport: &http.Transport{MaxIdleConnsPerHost: 2 * maxInFlight, DisableCompression: true}, template: req, next: next, inFlight: 1}, nil
+	return &pipe{transport: &http.Transport{MaxIdleConnsPerHost: 2 * maxInFlight, DisableCompression: true}, template: req, next: next, callers: callers, inFlight: 1}, nil
 }
 
 // note tells what the pipe did last.
 func (p *pipe) note() string {
-	return fmt.Sprintf("the raw pipe sent %.1f statements per request, %d requests at a time", p.each, p.inFlight)
+	return fmt.Sprintf("the raw pipe sent %.1f statements per request, %d requests at a time", p.each, p.atOnce())
 }
 
 func (p *pipe) close() { p.transport.CloseIdleConnections() }
@@ -68,11 +70,19 @@ func (p *pipe) follow(s Sample) error {
 // there are processors to work on them do not help.
 const maxInFlight = 8
 
-// tune finds how many requests at a time are quickest. There are never more
-// statements on their way than callers, who would have to ask for them.
-func (p *pipe) tune(ctx context.Context, callers int, trial time.Duration) error {
-	best, most := 0.0, 0
-	for n := 1; n <= maxInFlight && (n == 1 || float64(n-1)*p.each < float64(callers)); n++ {
+// widest is how many requests may be on their way: no more than it takes for all
+// callers to have a statement in one.
+func (p *pipe) widest() int {
+	return max(min(int(math.Ceil(float64(p.callers)/p.each)), maxInFlight), 1)
+}
+
+// atOnce is how many requests there are at a time.
+func (p *pipe) atOnce() int { return min(p.inFlight, p.widest()) }
+
+// tune finds how many requests at a time are quickest.
+func (p *pipe) tune(ctx context.Context, trial time.Duration) error {
+	best, most := 0.0, 1
+	for n := 1; n <= p.widest(); n++ {
 		s, err := Load{Goroutines: n, Time: trial}.Run(ctx, nil, p.work)
 		if err != nil {
 			return err

@@ -83,7 +83,7 @@ func TestTapCountsRequests(t *testing.T) {
 
 func newPeoplePipe(t *testing.T, cfg *tursoopt.Config, w World) *pipe {
 	t.Helper()
-	p, err := newPipe(t.Context(), cfg, func(worker int) func() hrana.Stmt { return pointStatements(w, worker) })
+	p, err := newPipe(t.Context(), cfg, 1, func(worker int) func() hrana.Stmt { return pointStatements(w, worker) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,10 +125,18 @@ func TestPipeIsNoWiderThanItsCallers(t *testing.T) {
 		callers int
 		most    int
 	}{{32, 32, 1}, {20, 32, 2}, {1, 3, 3}, {1, 100, maxInFlight}} {
-		p.each = c.each
-		if err := p.tune(t.Context(), c.callers, time.Millisecond); err != nil || p.inFlight < 1 || p.inFlight > c.most {
-			t.Errorf("%g statements for %d callers: %d requests at a time, %v", c.each, c.callers, p.inFlight, err)
+		p.each, p.callers = c.each, c.callers
+		if n := p.widest(); n != c.most {
+			t.Errorf("%g statements for %d callers: up to %d requests at a time", c.each, c.callers, n)
 		}
+		if err := p.tune(t.Context(), time.Millisecond); err != nil || p.atOnce() < 1 || p.atOnce() > c.most {
+			t.Errorf("%g statements for %d callers: %d requests at a time, %v", c.each, c.callers, p.atOnce(), err)
+		}
+	}
+	// Found when requests were smaller.
+	p.each, p.callers, p.inFlight = 16, 32, 7
+	if n := p.atOnce(); n != 2 {
+		t.Errorf("%d requests at a time", n)
 	}
 }
 
