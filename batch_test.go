@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	tursoopt "github.com/turso-opt/turso-opt"
 )
@@ -279,18 +280,13 @@ func TestBatchCostsOneRequest(t *testing.T) {
 // that happens beside the first statements.
 func waitNegotiated(t testing.TB, db *sql.DB) {
 	t.Helper()
-	last, same := uint64(0), 0
-	for same < 3 {
-		if err := db.Ping(); err != nil {
-			t.Fatal(err)
+	if err := db.Ping(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); !tursoopt.Negotiated(db); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the driver does not find out what the server speaks")
 		}
-		s, _ := tursoopt.StatsOf(db)
-		if s.Requests.Sent == last+1 {
-			same++
-		} else {
-			same = 0
-		}
-		last = s.Requests.Sent
 	}
 }
 

@@ -1,6 +1,7 @@
 package tursoopt
 
 import (
+	"database/sql"
 	"database/sql/driver"
 	"time"
 
@@ -24,3 +25,6 @@ func Bind(text *sqltext.Text, args []driver.NamedValue) error {
 	var c call
 	return c.bind(text, args, true)
 }
+
+// Negotiated tells whether db's Connector knows what its server speaks.
+func Negotiated(db *sql.DB) bool { return db.Driver().(*Driver).connector.client.Negotiated() }
