@@ -3,6 +3,8 @@ package tursoopt_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"io"
 	"log"
 	"net"
@@ -24,6 +26,7 @@ type tap struct {
 	mu    sync.Mutex
 	seen  [][]byte
 	holds []*hold
+	spent bool // see spend
 }
 
 // connPings are what a ping of a connection says, in JSON and in protobuf: a new
@@ -83,6 +86,10 @@ func (p *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	h := p.take(body)
+	if body, err = p.inserted(body, r); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	if h == nil {
 		p.proxy.ServeHTTP(w, r)
 		return
@@ -118,6 +125,46 @@ func (p *tap) take(body []byte) *hold {
 		}
 	}
 	return nil
+}
+
+// spend has a statement run on the stream of the next request before it, and
+// throws its answer away: what a server tells once is told to nobody. The request
+// must be in JSON.
+func (p *tap) spend() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.spent = true
+}
+
+// inserted runs the statement that spend has asked for, and gives the request
+// with the stream's next baton.
+func (p *tap) inserted(body []byte, r *http.Request) ([]byte, error) {
+	p.mu.Lock()
+	spend := p.spent
+	p.spent = false
+	p.mu.Unlock()
+	if !spend {
+		return body, nil
+	}
+	var req map[string]any
+	if err := json.Unmarshal(body, &req); err != nil || req["baton"] == nil {
+		return nil, errors.New("not a request in JSON on an open stream")
+	}
+	first, err := json.Marshal(map[string]any{"baton": req["baton"], "requests": []any{
+		map[string]any{"type": "execute", "stmt": map[string]any{"sql": "SELECT 1"}}}})
+	if err != nil {
+		return nil, err
+	}
+	answer := httptest.NewRecorder()
+	own := r.Clone(r.Context())
+	own.Body, own.ContentLength = io.NopCloser(bytes.NewReader(first)), int64(len(first))
+	p.proxy.ServeHTTP(answer, own)
+	var resp struct{ Baton *string }
+	if err := json.Unmarshal(answer.Body.Bytes(), &resp); err != nil || resp.Baton == nil {
+		return nil, errors.New("the statement before it has no answer")
+	}
+	req["baton"] = *resp.Baton
+	return json.Marshal(req)
 }
 
 func (h *hold) wait(r *http.Request) {

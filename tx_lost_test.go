@@ -234,6 +234,55 @@ func TestTxCommitAnswerLost(t *testing.T) {
 	})
 }
 
+// That a server has taken a transaction away it tells once, and whoever was told
+// may not be the one who needs to know. No statement relies on having been told.
+func TestTxLostUntold(t *testing.T) {
+	// The tap rewrites JSON, and needs the stream that it has used.
+	for _, m := range modesThat(func(m mode) bool { return !m.real && !m.nullBatons }) {
+		m.params = "encoding=json"
+		inModes(t, []mode{m}, func(t *testing.T, e *env) {
+			p := e.tapped(t)
+			db := e.open(t)
+			mustExec(t, db, "CREATE TABLE t (a)")
+			for _, next := range nextCalls {
+				for _, byText := range []bool{false, true} {
+					if byText && (next.name == "commit" || next.name == "rollback") {
+						continue
+					}
+					c := conn(t, db)
+					tx := &sql.Tx{}
+					if byText {
+						mustExec(t, c, "BEGIN")
+						mustExec(t, c, "INSERT INTO t VALUES (1)")
+					} else {
+						tx = begin(t, c, tursoopt.TxOptions{})
+						mustExec(t, tx, "INSERT INTO t VALUES (1)")
+					}
+					if !e.embedded.TakeTransaction() {
+						t.Fatal("there was no transaction")
+					}
+					p.spend()
+					if byText {
+						for _, text := range []string{"INSERT INTO t VALUES (2)", "COMMIT"} {
+							if _, err := c.ExecContext(context.Background(), text); !errors.Is(err, tursoopt.ErrTxLost) {
+								t.Errorf("%s: %v", text, err)
+							}
+						}
+					} else {
+						txIsLost(t, tx, next)
+					}
+					if err := c.Close(); err != nil {
+						t.Fatal(err)
+					}
+					if n := queryInt(t, db, "SELECT count(*) FROM t"); n != 0 {
+						t.Errorf("%s: %d rows of the transaction are there", next.name, n)
+					}
+				}
+			}
+		})
+	}
+}
+
 // A sql.Conn whose transaction is lost goes on, once its program knows.
 func TestTxLostOnConn(t *testing.T) {
 	for _, l := range losses {
