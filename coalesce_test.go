@@ -112,7 +112,9 @@ func TestEachCallerGetsItsOwn(t *testing.T) {
 				func(n int) (string, []any, string) {
 					return "SELECT abs(-9223372036854775807 - 1 + 0 * ?)", []any{n}, "overflow"
 				},
-				func(n int) (string, []any, string) { return fmt.Sprintf("SELECT %d FROM WHERE", n), nil, "syntax error" },
+				func(n int) (string, []any, string) {
+					return fmt.Sprintf("SELECT %d FROM WHERE", n), nil, "syntax error"
+				},
 				func(n int) (string, []any, string) { return fmt.Sprintf("SELECT no%d()", n), nil, "no such function" },
 				func(n int) (string, []any, string) {
 					return "SELECT json_extract(?, '$.a')", []any{fmt.Sprintf(`{"a":%d}`, n)}, fmt.Sprint(n)
