@@ -92,7 +92,7 @@ type Pool struct {
 	held, ended float64 // of uses, in seconds and in number, faded
 	backlog     float64 // callers who wait, as far as can be told
 	waited      float64 // callers who began to wait since one was idle
-	granted     float64 // connections given since then
+	granted     float64 // connections given that are being opened, faded
 
 	guard poolGuard
 
@@ -121,6 +121,9 @@ const (
 	// rateMemory and useMemory are how long the averages remember.
 	rateMemory = time.Second
 	useMemory  = 500 * time.Millisecond
+	// grantMemory is how long a connection may take to open. Others may have got it
+	// by then, and those who wait need another.
+	grantMemory = 500 * time.Millisecond
 
 	// shrinkBy is the part of the size that is given up after each cooldown, and
 	// idleBy the part when nothing has been in use.
@@ -172,7 +175,7 @@ func (p *Pool) measure(s PoolSample) {
 	begun, waited := float64(s.Begun), float64(s.Waited)
 	let := min(p.backlog+waited, begun, float64(s.Finished)+p.granted)
 	came := waited + begun - let
-	p.granted = max(0, p.granted-max(0, let-float64(s.Finished)))
+	p.granted = max(0, p.granted-max(0, let-float64(s.Finished))) * fade(s.Interval, grantMemory)
 	p.waited += waited
 	p.backlog += waited - let
 	switch {

@@ -26,6 +26,7 @@ type poolGuard struct {
 	refusals int           // in the last interval that had any
 	calm     time.Duration // since the server last refused anything
 	refused  float64       // the cap after refusals, +Inf without one
+	settled  time.Duration // since that was last lowered
 
 	seeker poolSeeker
 }
@@ -149,12 +150,13 @@ func (g *poolGuard) watchCrowd(s PoolSample, backlog float64) {
 
 func (g *poolGuard) watchRefusals(s PoolSample) {
 	g.calm += s.Interval
+	g.settled += s.Interval
 	switch {
 	case s.Refused > 0:
-		if g.calm >= refusedEvery || math.IsInf(g.refused, 1) {
+		if g.settled >= refusedEvery || math.IsInf(g.refused, 1) {
 			// Those that were refused may have gone by now.
 			inUse := max(float64(s.InUse), g.held/g.passed)
-			g.refused = max(g.min, min(g.refused, inUse)*refusedDown)
+			g.refused, g.settled = max(g.min, min(g.refused, inUse)*refusedDown), 0
 		}
 		g.refusals, g.calm = s.Refused, 0
 	case g.calm >= g.cooldown:
