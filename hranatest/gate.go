@@ -9,9 +9,9 @@ import (
 // which they came. A waiter takes the transaction of the one inside away once
 // it is older than the limit. A transaction that only reads never passes here.
 //
-// Lock order: a connection's mutex, then the gate's. A connection inside the
-// gate never waits for it, so a waiter may lock the mutex of the one inside
-// while it holds its own.
+// Lock order: a connection's mutex, then the gate's. A waiter also takes the mutex
+// of the one inside while it holds its own, but never waits for it: meanwhile it
+// may be let in itself, and the other become a waiter that wants its mutex.
 type gate struct {
 	limit   time.Duration
 	closing <-chan struct{}
@@ -51,7 +51,12 @@ func (g *gate) enter(c *conn) bool {
 			timer.Stop()
 			return true
 		case <-timer.C:
-			g.take(turn)
+			select {
+			case <-w.in:
+				return true // the turn is its own
+			default:
+				g.take(turn)
+			}
 		case <-g.closing:
 			timer.Stop()
 			return g.giveUp(w)
@@ -98,17 +103,23 @@ func (g *gate) giveUp(w *waiter) bool {
 // take rolls back the transaction of who is inside, if it is still the given
 // turn, and lets the next one in. It waits for a statement that is running.
 func (g *gate) take(turn uint64) bool {
-	g.mu.Lock()
-	victim := g.inside
-	current := g.turn == turn
-	g.mu.Unlock()
-	if !current || victim == nil {
-		return false
+	var victim *conn
+	for {
+		g.mu.Lock()
+		victim = g.inside
+		current := g.turn == turn
+		g.mu.Unlock()
+		if !current || victim == nil {
+			return false
+		}
+		if victim.mu.TryLock() {
+			break
+		}
+		time.Sleep(time.Millisecond)
 	}
-	victim.mu.Lock()
 	defer victim.mu.Unlock()
 	g.mu.Lock()
-	current = g.inside == victim && g.turn == turn
+	current := g.inside == victim && g.turn == turn
 	g.mu.Unlock()
 	if !current {
 		return false
