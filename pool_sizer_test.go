@@ -144,48 +144,6 @@ func (d tuned) hold(n int) (release func()) {
 	}
 }
 
-// All connections are held, by callers who each need another one, and nobody
-// gives one back. database/sql gives a larger limit to those who come, not to
-// those who wait.
-func TestPoolGrowsForThoseWhoWait(t *testing.T) {
-	for _, dial := range []time.Duration{0, 30 * time.Millisecond} {
-		bubble(t, &calmBase{dial: dial}, tursoopt.Config{}, func(d tuned) {
-			const callers = 20
-			start := time.Now()
-			var all sync.WaitGroup
-			for range callers {
-				all.Go(func() {
-					ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-					defer cancel()
-					first, err := d.Conn(ctx)
-					if err != nil {
-						d.Errorf("the first: %v", err)
-						return
-					}
-					defer first.Close()
-					if _, err := first.ExecContext(ctx, "work"); err != nil {
-						d.Error(err)
-					}
-					time.Sleep(time.Millisecond) // until all are held
-					second, err := d.Conn(ctx)
-					if err != nil {
-						d.Errorf("the second: %v", err)
-						return
-					}
-					second.Close()
-				})
-			}
-			all.Wait()
-			// A few looks, an eighth of an interval apart, and each dials what it gives.
-			took, most := time.Since(start), tursoopt.DefaultPoolInterval+10*dial
-			d.Logf("%v, %d connections", took, d.base.opened.Load())
-			if took > most {
-				d.Errorf("it took %v, more than %v", took, most)
-			}
-		})
-	}
-}
-
 // Both limits move together: connections are neither opened beyond the one nor
 // closed because of the other.
 func TestPoolMovesBothLimits(t *testing.T) {
