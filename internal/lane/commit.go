@@ -24,12 +24,12 @@ type committer struct {
 const maxCommit = 128
 
 // commitLanes is how many requests of writes are on their way at once. One writes
-// while the next is on the path; on a long path there may be a few more.
-var commitLanes = limit.Range{Least: 2, Start: 2, Most: 6}
+// while the next is on the path; more would only make groups smaller.
+const commitLanes = 2
 
 func newCommitter(l *Lanes) *committer {
 	c := &committer{l: l}
-	c.line = newLine(limit.NewLanes(0, commitLanes), maxCommit, l)
+	c.line = newLine(limit.NewLanes(commitLanes, limit.Range{}), maxCommit, l)
 	c.line.serve = c.serve
 	return c
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
-	"github.com/turso-opt/turso-opt/internal/limit"
 	"github.com/turso-opt/turso-opt/internal/stream"
 )
 
@@ -102,7 +101,6 @@ func TestSomeWritesNeverShare(t *testing.T) {
 
 // hold occupies both commit lanes, so that what is started next shares a group.
 func hold(l *Lanes, f *fake) []*asked {
-	l.commits.line.with(func() { l.commits.line.law = limit.NewLanes(2, commitLanes) })
 	return []*asked{start(l, known("first").write()), start(l, known("first").write())}
 }
 
@@ -448,12 +446,15 @@ func TestTheSchemaIsLookedAtAgain(t *testing.T) {
 		}
 		l.commits.schema.forget()
 		for range 5 {
-			round()
+			hold(l, f)
+			for i, a := range groupOf(l, 3, nil) {
+				a.gets(t, "w", i)
+			}
 		}
 		if looks() != 3 {
 			t.Errorf("looked at %d times when that fails", looks())
 		}
-		time.Sleep(schemaAgain)
+		time.Sleep(schemaRetry)
 		round()
 		if looks() != 4 {
 			t.Errorf("looked at %d times, a while after that has failed", looks())

@@ -30,6 +30,8 @@ type schemaCheck struct {
 const (
 	// schemaAgain is how long a schema that forbids sharing is not looked at again.
 	schemaAgain = 10 * time.Second
+	// schemaRetry is how long it is not looked at after that has failed.
+	schemaRetry = 500 * time.Millisecond
 	// schemaLook bounds a look at it, for which writes wait.
 	schemaLook = 5 * time.Second
 )
@@ -59,7 +61,11 @@ func (s *schemaCheck) check(ctx context.Context, l *Lanes) (_ exec.Stmt, ok bool
 			close(s.learning)
 			s.learning = nil
 			s.known, s.version, s.shares = known, version, shares
-			s.nextTry = time.Now().Add(schemaAgain)
+			if known {
+				s.nextTry = time.Now().Add(schemaAgain)
+			} else {
+				s.nextTry = time.Now().Add(schemaRetry)
+			}
 			continue
 		}
 		learning := s.learning

@@ -1,0 +1,566 @@
+package tursoopt_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	tursoopt "github.com/turso-opt/turso-opt"
+	"github.com/turso-opt/turso-opt/hranatest"
+	"github.com/turso-opt/turso-opt/internal/netem"
+	"github.com/turso-opt/turso-opt/internal/sqld"
+)
+
+// grouped has writes share a transaction: two others hold the lanes for writes
+// until all of them wait. It returns what the requests said that came then.
+func (j *jam) grouped(calls ...func()) [][]byte {
+	j.t.Helper()
+	const text = "UPDATE jam SET a = 'HOLD'"
+	mustExec(j.t, j.db, text) // known to succeed
+	var wg sync.WaitGroup
+	holds := []*hold{j.tap.before(j.t, "'HOLD'"), j.tap.before(j.t, "'HOLD'")}
+	for _, h := range holds {
+		wg.Go(func() { mustExec(j.t, j.db, text) })
+		<-h.reached
+	}
+	for i, call := range calls {
+		wg.Go(call)
+		j.await(fmt.Sprint(i+1, " writes wait"), func(s tursoopt.LaneStats) bool { return s.Waiting == i+1 })
+	}
+	j.from = j.tap.posts()
+	holds[0].release()
+	j.await("they are on their way", func(s tursoopt.LaneStats) bool { return s.Waiting == 0 })
+	holds[1].release()
+	wg.Wait()
+	j.tap.mu.Lock()
+	defer j.tap.mu.Unlock()
+	return j.tap.seen[j.from:]
+}
+
+// newGroupJam is newJam for writes.
+func newGroupJam(t *testing.T, e *env, params ...string) *jam {
+	t.Helper()
+	j := newJam(t, e, append(params, "group_commit=on")...)
+	mustExec(t, j.db, "CREATE TABLE jam (a)")
+	return j
+}
+
+// learn runs a write until it is known that it may share.
+func (j *jam) learn(text string, args ...any) {
+	j.t.Helper()
+	for range 2 {
+		mustExec(j.t, j.db, text, args...)
+	}
+}
+
+var groupModes = []mode{
+	{name: "sqld protobuf", native: true, real: true, params: "encoding=protobuf"},
+	{name: "sqld json", native: true, real: true, params: "encoding=json"},
+	{name: "embedded sqld", native: true},
+	{name: "embedded cloud", native: true, profile: hranatest.Cloud},
+	{name: "embedded cloud without batons", native: true, profile: hranatest.Cloud, nullBatons: true},
+}
+
+// Writes share one transaction; counts and row ids are each caller's own.
+func TestGroupCommit(t *testing.T) {
+	inModes(t, groupModes, func(t *testing.T, e *env) {
+		j := newGroupJam(t, e)
+		mustExec(t, j.db, "CREATE TABLE t (a INTEGER PRIMARY KEY, b)")
+		const insert, update, remove = "INSERT INTO t (b) VALUES (?), (?)", "UPDATE t SET b = -1 WHERE b = ?", "DELETE FROM t WHERE b = ?"
+		j.learn(insert, 0, 0)
+		j.learn(update, 999)
+		j.learn(remove, 998)
+		mustExec(t, j.db, "INSERT INTO t VALUES (500, 'one'), (501, 'two'), (502, 'two')")
+		var mu sync.Mutex
+		ids := map[int64]int{}
+		check := func(res sql.Result, err error, rows int64, rowid bool) int64 {
+			if err != nil {
+				t.Error(err)
+				return 0
+			}
+			if n, _ := res.RowsAffected(); n != rows {
+				t.Errorf("%d rows affected, want %d", n, rows)
+			}
+			id, _ := res.LastInsertId()
+			if rowid != (id != 0) {
+				t.Errorf("row id %d", id)
+			}
+			return id
+		}
+		var calls []func()
+		for i := range 10 {
+			calls = append(calls, func() {
+				res, err := j.db.Exec(insert, 1000+i, 1000+i)
+				id := check(res, err, 2, true)
+				mu.Lock()
+				ids[id] = i
+				mu.Unlock()
+			})
+		}
+		calls = append(calls,
+			func() { res, err := j.db.Exec(update, "one"); check(res, err, 1, false) },
+			func() { res, err := j.db.Exec(remove, "two"); check(res, err, 2, false) },
+			func() { res, err := j.db.Exec(update, "nothing"); check(res, err, 0, false) },
+		)
+		before := j.stats()
+		j.grouped(calls...)
+		if s := j.stats(); s.Groups != before.Groups+1 || s.Grouped != before.Grouped+13 {
+			t.Errorf("they have not shared: %+v, before %+v", s, before)
+		}
+		if len(ids) != 10 {
+			t.Fatalf("row ids %v", ids)
+		}
+		for id, i := range ids {
+			if n := queryInt(t, j.db, "SELECT b FROM t WHERE a = ?", id); n != int64(1000+i) {
+				t.Errorf("the row %d is that of %d, want %d", id, n, 1000+i)
+			}
+		}
+	})
+}
+
+// Nobody is told before the commit: while the answer to the group is on its way,
+// its rows are there and no caller has returned.
+func TestNobodyIsToldBeforeTheCommit(t *testing.T) {
+	e := newEnv(t, mode{name: "sqld", native: true, real: true})
+	url := e.url
+	j := newGroupJam(t, e)
+	mustExec(t, j.db, "CREATE TABLE t (a INTEGER PRIMARY KEY)")
+	j.db.Exec("INSERT INTO t VALUES (?)", -1)
+	j.db.Exec("INSERT INTO t VALUES (?)", -2)
+	var told atomic.Int32
+	var calls []func()
+	for i := range 5 {
+		calls = append(calls, func() {
+			if _, err := j.db.Exec("INSERT INTO t VALUES (?)", i); err != nil {
+				t.Error(err)
+			}
+			told.Add(1)
+		})
+	}
+	h := j.tap.after(t, "INSERT INTO t VALUES")
+	go func() {
+		<-h.reached
+		direct := (&env{url: url}).open(t)
+		if n := queryInt(t, direct, "SELECT count(*) FROM t"); n != 7 {
+			t.Errorf("the server has %d rows", n)
+		}
+		if told.Load() != 0 {
+			t.Error("somebody was told")
+		}
+		h.release()
+	}()
+	j.grouped(calls...)
+	if told.Load() != 5 {
+		t.Errorf("%d were told", told.Load())
+	}
+}
+
+// What fails for one fails for it alone, in each way in which a write can fail.
+func TestAFailureInAGroupIsItsOwners(t *testing.T) {
+	inModes(t, groupModes, func(t *testing.T, e *env) {
+		j := newGroupJam(t, e)
+		for _, text := range []string{
+			"CREATE TABLE t (a INTEGER PRIMARY KEY, b UNIQUE, c CHECK (c > 0))",
+			"CREATE TABLE r (a INTEGER PRIMARY KEY, b)",
+			"CREATE TRIGGER no BEFORE INSERT ON r WHEN new.b < 0 BEGIN SELECT RAISE(ROLLBACK, 'not negative'); END",
+			"CREATE TABLE o (a INTEGER PRIMARY KEY, b UNIQUE ON CONFLICT ROLLBACK)",
+			"CREATE TABLE child (a INTEGER PRIMARY KEY, b REFERENCES t)",
+			"INSERT INTO t VALUES (1, 'taken', 1)",
+			"INSERT INTO o VALUES (1, 'taken')",
+		} {
+			mustExec(t, j.db, text)
+		}
+		for name, c := range map[string]struct {
+			text string
+			good []any
+			bad  []any
+			want string
+			// breaks: it ends the transaction of all.
+			breaks bool
+		}{
+			"UNIQUE":               {"INSERT INTO t (b, c) VALUES (?, ?)", []any{nil, 1}, []any{"taken", 1}, "UNIQUE constraint failed: t.b", false},
+			"CHECK":                {"INSERT INTO t (b, c) VALUES (NULL, ?)", []any{1}, []any{-1}, "CHECK constraint failed", false},
+			"FOREIGN KEY":          {"INSERT INTO child (b) VALUES (?)", []any{1}, []any{77777}, "FOREIGN KEY constraint failed", false},
+			"OR FAIL":              {"INSERT OR FAIL INTO t (b, c) VALUES (?, 1)", []any{nil}, []any{"taken"}, "UNIQUE constraint failed", false},
+			"an error":             {"UPDATE t SET c = abs(?)", []any{5}, []any{int64(-1 << 63)}, "integer overflow", false},
+			"RAISE(ROLLBACK)":      {"INSERT INTO r (b) VALUES (?)", []any{1}, []any{-1}, "not negative", true},
+			"ON CONFLICT ROLLBACK": {"INSERT INTO o (b) VALUES (?)", []any{nil}, []any{"taken"}, "UNIQUE constraint failed: o.b", true},
+			"OR ROLLBACK":          {"INSERT OR ROLLBACK INTO t (b, c) VALUES (?, 1)", []any{nil}, []any{"taken"}, "UNIQUE constraint failed", true},
+		} {
+			if e.profile == hranatest.Cloud && name == "FOREIGN KEY" {
+				continue
+			}
+			mustExec(t, j.db, "CREATE TABLE IF NOT EXISTS plain (a INTEGER PRIMARY KEY, b)")
+			mustExec(t, j.db, "DELETE FROM plain")
+			j.learn("INSERT INTO plain (b) VALUES (?)", 0)
+			j.learn(c.text, c.good...)
+			var calls []func()
+			for i := range 6 {
+				if i == 3 {
+					calls = append(calls, func() {
+						_, err := j.db.Exec(c.text, c.bad...)
+						if err == nil || !strings.Contains(err.Error(), c.want) || tursoopt.OutcomeUnknown(err) {
+							t.Errorf("%s: got %v", name, err)
+						}
+					})
+					continue
+				}
+				calls = append(calls, func() {
+					res, err := j.db.Exec("INSERT INTO plain (b) VALUES (?)", i+1)
+					if err != nil {
+						t.Errorf("%s: an innocent write: %v", name, err)
+						return
+					}
+					id, _ := res.LastInsertId()
+					if n := queryInt(t, j.db, "SELECT b FROM plain WHERE a = ?", id); n != int64(i+1) {
+						t.Errorf("%s: the row %d is that of %d, want %d", name, id, n, i+1)
+					}
+				})
+			}
+			before := j.stats()
+			j.grouped(calls...)
+			s := j.stats()
+			if broke := s.Ungrouped > before.Ungrouped; broke != c.breaks {
+				t.Errorf("%s: run one by one: %v; %+v, before %+v", name, broke, s, before)
+			}
+			if n := queryInt(t, j.db, "SELECT count(*) FROM plain"); n != 7 {
+				t.Errorf("%s: %d rows, want 7", name, n)
+			}
+			if !c.breaks {
+				continue
+			}
+			// Next time it is known, and goes by itself.
+			var wg sync.WaitGroup
+			before = s
+			for range 4 {
+				wg.Go(func() { _, _ = j.db.Exec(c.text, c.bad...) })
+			}
+			wg.Wait()
+			if s := j.stats(); s.Ungrouped != before.Ungrouped || s.Grouped != before.Grouped {
+				t.Errorf("%s: what breaks groups shares again: %+v, before %+v", name, s, before)
+			}
+		}
+	})
+}
+
+// Where a row of one caller could make another's valid, or a trigger would see a
+// stranger's row id, nothing is shared.
+func TestSchemasThatForbidSharing(t *testing.T) {
+	for name, schema := range map[string][]string{
+		"DEFERRABLE":                 {"CREATE TABLE p (a INTEGER PRIMARY KEY)", "CREATE TABLE c (a REFERENCES p DEFERRABLE INITIALLY DEFERRED)"},
+		"deferred in lower case":     {"CREATE TABLE p (a INTEGER PRIMARY KEY)", "CREATE TABLE c (a REFERENCES p deferrable initially deferred)"},
+		"last_insert_rowid()":        {"CREATE TABLE l (a)", "CREATE TRIGGER g AFTER UPDATE ON t BEGIN INSERT INTO l VALUES (last_insert_rowid()); END"},
+		"changes() in a view":        {"CREATE VIEW v AS SELECT changes() AS n"},
+		"total_changes() by default": {"CREATE TABLE l (a DEFAULT (total_changes( )))"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, mode{name: "sqld", native: true, real: true})
+			j := newGroupJam(t, e)
+			mustExec(t, j.db, "CREATE TABLE t (a INTEGER PRIMARY KEY, changes)")
+			write := func(n int) func() {
+				return func() {
+					if _, err := j.db.Exec("INSERT INTO t (changes) VALUES (?)", n); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			j.learn("INSERT INTO t (changes) VALUES (?)", -1)
+			j.grouped(write(1), write(2))
+			if s := j.stats(); s.Grouped != 2 {
+				t.Errorf("they do not share in a schema that allows it: %+v", s)
+			}
+			// The schema changes behind the driver's back.
+			other := e.open(t)
+			for _, text := range schema {
+				mustExec(t, other, text)
+			}
+			for range 2 {
+				j.grouped(write(3), write(4))
+			}
+			if s := j.stats(); s.Grouped != 2 || s.Ungrouped != 4 {
+				t.Errorf("they share: %+v", s)
+			}
+			if n := queryInt(t, j.db, "SELECT count(*) FROM t"); n != 8 {
+				t.Errorf("%d rows", n)
+			}
+		})
+	}
+}
+
+// On a server without version 3 writes travel one by one.
+func TestGroupCommitOnVersion2(t *testing.T) {
+	e := newEnv(t, mode{name: "embedded v2", native: true, profile: hranatest.V2, v2: true})
+	j := newGroupJam(t, e)
+	mustExec(t, j.db, "CREATE TABLE t (a INTEGER PRIMARY KEY, b)")
+	j.learn("INSERT INTO t (b) VALUES (?)", 0)
+	var calls []func()
+	for i := range 5 {
+		calls = append(calls, func() {
+			if _, err := j.db.Exec("INSERT INTO t (b) VALUES (?)", i); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	j.grouped(calls...)
+	if s := j.stats(); s.Grouped != 0 || s.Ungrouped != 5 {
+		t.Errorf("%+v", s)
+	}
+	if n := queryInt(t, j.db, "SELECT count(*) FROM t"); n != 7 {
+		t.Errorf("%d rows", n)
+	}
+}
+
+// The connection breaks in the middle of the group's answer, or before the server
+// has it: nobody is told what is not so, and what is unknown is in at most once.
+func TestAGroupWhoseConnectionBreaks(t *testing.T) {
+	for _, after := range []bool{false, true} {
+		e := newEnv(t, mode{name: "sqld", native: true, real: true})
+		j := newGroupJam(t, e)
+		mustExec(t, j.db, "CREATE TABLE t (a)")
+		j.learn("INSERT INTO t VALUES (?)", -1)
+		var calls []func()
+		for i := range 5 {
+			calls = append(calls, func() {
+				if _, err := j.db.Exec("INSERT INTO t VALUES (?)", i); !tursoopt.OutcomeUnknown(err) || tursoopt.Retryable(err) {
+					t.Errorf("got %v", err)
+				}
+			})
+		}
+		j.tap.hold(t, "INSERT INTO t VALUES", after).cut()
+		j.grouped(calls...)
+		want := int64(0)
+		if after {
+			want = 5
+		}
+		if n := queryInt(t, j.db, "SELECT count(*) FROM t WHERE a >= 0"); n != want {
+			t.Errorf("%d rows, want %d", n, want)
+		}
+	}
+}
+
+// A ledger of what writers were told: unknown may be in it once, the rest is
+// certain.
+type ledger struct {
+	mu                     sync.Mutex
+	told                   map[int]error
+	acked, failed, unknown int
+}
+
+func (l *ledger) note(id int, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.told[id] = err
+	switch {
+	case err == nil:
+		l.acked++
+	case tursoopt.OutcomeUnknown(err):
+		l.unknown++
+	default:
+		l.failed++
+	}
+}
+
+// audit holds the ledger against the table.
+func (l *ledger) audit(t *testing.T, db *sql.DB) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	rows, err := db.Query("SELECT id, count(*) FROM ledger GROUP BY id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	times := map[int]int{}
+	for rows.Next() {
+		var id, n int
+		if err := rows.Scan(&id, &n); err != nil {
+			t.Fatal(err)
+		}
+		times[id] = n
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	for id, err := range l.told {
+		n := times[id]
+		switch {
+		case n > 1:
+			t.Errorf("write %d is there %d times (told %v)", id, n, err)
+		case err == nil && n != 1:
+			t.Errorf("write %d was acknowledged and is not there", id)
+		case err != nil && !tursoopt.OutcomeUnknown(err) && n != 0:
+			t.Errorf("write %d has failed (%v) and is there", id, err)
+		}
+		delete(times, id)
+	}
+	for id := range times {
+		t.Errorf("write %d is there, and nobody wrote it", id)
+	}
+}
+
+// write has many goroutines write until stop is closed: most of them plain rows,
+// some that fail, some that end the transaction of all, some that leave.
+func (l *ledger) write(db *sql.DB, writers int, stop chan struct{}) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for k := 0; ; k++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				id := int(next.Add(1))
+				ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+				var err error
+				switch {
+				case k%17 == 5:
+					_, err = db.ExecContext(ctx, "INSERT INTO ledger (id, amount) VALUES (?, ?)", id, -1)
+					if err == nil {
+						err = errors.New("a forbidden amount was taken")
+					} else if !tursoopt.OutcomeUnknown(err) {
+						err = nil // it is not there, which audit finds by its sign
+						id = 0
+					}
+				case k%41 == 7:
+					_, err = db.ExecContext(ctx, "INSERT INTO ledger (amount, id) VALUES (?, ?)", 13, id)
+				case k%23 == 11:
+					short, c := context.WithTimeout(ctx, time.Duration(rand.IntN(3000))*time.Microsecond)
+					_, err = db.ExecContext(short, "INSERT INTO ledger (id, amount) VALUES (?, ?)", id, w)
+					c()
+				default:
+					_, err = db.ExecContext(ctx, "INSERT INTO ledger (id, amount) VALUES (?, ?)", id, w)
+				}
+				cancel()
+				if id != 0 {
+					l.note(id, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// openLedger makes the table. Its amounts must not be negative, and 13 ends the
+// transaction that it is in.
+func openLedger(t *testing.T, e *env) *ledger {
+	t.Helper()
+	db := e.open(t)
+	mustExec(t, db, "CREATE TABLE ledger (id, amount CHECK (amount >= 0))")
+	mustExec(t, db, "CREATE TRIGGER thirteen BEFORE INSERT ON ledger WHEN new.amount = 13 BEGIN SELECT RAISE(ROLLBACK, 'thirteen'); END")
+	return &ledger{told: map[int]error{}}
+}
+
+// ledgerTime is how long each ledger is written.
+func ledgerTime() time.Duration {
+	if testing.Short() {
+		return 300 * time.Millisecond
+	}
+	return 1500 * time.Millisecond
+}
+
+// A saboteur spoils one request in ten of those that a server gets, in every way
+// in which requests fail, and cuts connections besides.
+type saboteur struct {
+	server   *hranatest.Server
+	proxy    *netem.Proxy
+	requests atomic.Int64
+	off      atomic.Bool
+}
+
+func (s *saboteur) onRequest(*http.Request) {
+	kinds := []hranatest.Fault{hranatest.DropBefore, hranatest.DropAfter, hranatest.Truncate, hranatest.Garbage,
+		hranatest.WrongShape, hranatest.Status(500, 0), hranatest.Status(503, 0), hranatest.Status(429, 0), hranatest.Status(400, 0)}
+	n := int(s.requests.Add(1))
+	switch {
+	case s.off.Load():
+	case n%10 == 0:
+		s.server.Inject(1, kinds[n/10%len(kinds)])
+	case n%97 == 0:
+		s.proxy.Reset()
+	case n%31 == 0:
+		s.proxy.Truncate(int64(n * 37 % 500))
+	}
+}
+
+// Every acknowledged write is there once, every failed one is not, every unknown
+// one is reported as such and there at most once, whatever happens to requests and
+// connections. Sharing makes no more of them unknown.
+func TestLedgerUnderFaults(t *testing.T) {
+	unknown := map[string]float64{}
+	for _, params := range []string{"group_commit=off", "group_commit=on"} {
+		s := &saboteur{}
+		s.off.Store(true)
+		// A transaction is taken away as soon as another writer waits. What a broken
+		// answer leaves behind must not fill the server.
+		s.server = hranatest.NewServer(t, hranatest.Options{TxTimeout: 2 * time.Millisecond, MaxStreams: 1 << 16, OnRequest: s.onRequest})
+		e := &env{url: s.server.URL()}
+		l := openLedger(t, e)
+		var err error
+		if s.proxy, err = netem.Start(hostOf(t, e.url), netem.Conditions{}); err != nil {
+			t.Fatal(err)
+		}
+		defer s.proxy.Close()
+		db := (&env{url: s.proxy.URL()}).open(t, params)
+		stop := make(chan struct{})
+		s.off.Store(false)
+		time.AfterFunc(ledgerTime(), func() {
+			close(stop)
+			s.off.Store(true)
+		})
+		l.write(db, 48, stop)
+		s.server.Behave()
+		s.proxy.Truncate(-1)
+		st, _ := tursoopt.StatsOf(db)
+		t.Logf("%s: %d acknowledged, %d failed, %d unknown; %+v", params, l.acked, l.failed, l.unknown, st.Lanes)
+		if l.acked == 0 || l.failed == 0 || l.unknown == 0 || params == "group_commit=on" && st.Lanes.Grouped == 0 {
+			t.Errorf("%s: nothing was tried", params)
+		}
+		awaitLanes(t, db, "all writes have ended", func(s tursoopt.Stats) bool { return s.Lanes.Writing == 0 })
+		l.audit(t, e.open(t))
+		unknown[params] = float64(l.unknown) / float64(l.acked+l.failed+l.unknown)
+	}
+	if on, off := unknown["group_commit=on"], unknown["group_commit=off"]; on > 1.5*off+0.05 {
+		t.Errorf("%.2f of the writes were unknown with group commit, %.2f without", on, off)
+	}
+}
+
+// The same when the server is killed and starts again.
+func TestLedgerAcrossKills(t *testing.T) {
+	for _, params := range []string{"group_commit=off", "group_commit=on"} {
+		server := sqld.ForTest(t, sqld.Options{})
+		e := &env{url: server.URL()}
+		l := openLedger(t, e)
+		db := e.open(t, params)
+		stop := make(chan struct{})
+		go func() {
+			defer close(stop)
+			for range 3 {
+				time.Sleep(ledgerTime() / 3)
+				server.Kill()
+				if err := server.Restart(); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+			time.Sleep(ledgerTime() / 3)
+		}()
+		l.write(db, 48, stop)
+		s, _ := tursoopt.StatsOf(db)
+		t.Logf("%s: %d acknowledged, %d failed, %d unknown; %+v", params, l.acked, l.failed, l.unknown, s.Lanes)
+		if l.acked == 0 {
+			t.Errorf("%s: nothing was acknowledged", params)
+		}
+		awaitLanes(t, db, "all writes have ended", func(s tursoopt.Stats) bool { return s.Lanes.Writing == 0 })
+		l.audit(t, e.open(t))
+	}
+}
