@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/lane"
 	"github.com/turso-opt/turso-opt/internal/sqltext"
 	"github.com/turso-opt/turso-opt/internal/stream"
 )
@@ -83,7 +84,12 @@ func (s *session) runBatch(ctx context.Context, c *call, independent bool) ([]ex
 		defer s.leaveUnlessOpen()
 	}
 	p := s.batchPlan(c, independent)
-	o, err := s.send(ctx, c.class(), p)
+	var o *stream.Outcome
+	var err error
+	s.lanes.WhileLocked(ctx, func() (locked bool) {
+		o, err = s.send(ctx, c.class(), p)
+		return err == nil && lane.Locked(o.Begin.Err) // after which nothing has run
+	})
 	if err != nil {
 		return nil, s.failed(ctx, c, err.(*exec.Error))
 	}

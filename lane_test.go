@@ -236,6 +236,28 @@ func TestALockedDatabaseIsTriedAgain(t *testing.T) {
 			}
 			return tx.Commit()
 		},
+		"pipelined": func(db *sql.DB) error {
+			tx := beginPipelined(t, db, tursoopt.TxImmediate)
+			if _, err := tx.Exec("INSERT INTO t VALUES (1)"); err != nil {
+				return err
+			}
+			return tx.Commit()
+		},
+		"pipelined read": func(db *sql.DB) error {
+			tx := beginPipelined(t, db, tursoopt.TxImmediate)
+			defer tx.Rollback()
+			return tx.QueryRow("SELECT 1").Scan(new(int))
+		},
+		"batch": func(db *sql.DB) error {
+			b := &tursoopt.Batch{}
+			b.Queue("INSERT INTO t VALUES (1)")
+			b.Queue("SELECT count(*) FROM t")
+			res, err := tursoopt.SendBatch(context.Background(), db, b)
+			if err != nil {
+				return err
+			}
+			return res.Close()
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/lane"
 	"github.com/turso-opt/turso-opt/internal/sqltext"
 	"github.com/turso-opt/turso-opt/internal/stream"
 )
@@ -290,7 +291,12 @@ func (s *session) commitPipe(ctx context.Context, c *call) (results []exec.StmtR
 	if s.tx == txPending {
 		p.Begin = s.begin
 	}
-	o, rerr := s.send(ctx, exec.Write, p)
+	var o *stream.Outcome
+	var rerr error
+	s.lanes.WhileLocked(ctx, func() (locked bool) {
+		o, rerr = s.send(ctx, exec.Write, p)
+		return rerr == nil && lane.Locked(o.Begin.Err) // after which nothing has run
+	})
 	if rerr != nil {
 		e := rerr.(*exec.Error)
 		unknown := e.Proof == exec.OutcomeUnknown
