@@ -135,14 +135,16 @@ func TestSchemaChanges(t *testing.T) {
 					tx := begin(t, db, tursoopt.TxOptions{})
 					mustExec(t, tx, "DROP TABLE t")
 					mustExec(t, tx, "CREATE TABLE t (a REAL)")
-					if cols := columnsOf(t, db, "SELECT a FROM t"); cols != "a INTEGER" {
-						t.Errorf("before the commit: %q", cols)
+					for _, run := range []execer{db, c} {
+						if cols := columnsOf(t, run, "SELECT a FROM t"); cols != "a INTEGER" {
+							t.Errorf("before the commit: %q", cols)
+						}
 					}
 					if err := tx.Commit(); err != nil {
 						t.Fatal(err)
 					}
-					for range 3 {
-						if cols := columnsOf(t, db, "SELECT a FROM t"); cols != "a REAL" {
+					for _, run := range []execer{db, c, db, c} {
+						if cols := columnsOf(t, run, "SELECT a FROM t"); cols != "a REAL" {
 							t.Errorf("after the commit: %q", cols)
 						}
 					}

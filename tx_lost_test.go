@@ -292,7 +292,7 @@ func TestTxLostOnConn(t *testing.T) {
 				db := e.open(t)
 				mustExec(t, db, "CREATE TABLE t (a)")
 				c := conn(t, db)
-				for _, byText := range []bool{false, true} {
+				for round, byText := range []bool{false, false, true} {
 					var tx *sql.Tx
 					if byText {
 						mustExec(t, c, "BEGIN")
@@ -309,8 +309,15 @@ func TestTxLostOnConn(t *testing.T) {
 							}
 						}
 						mustExec(t, c, "ROLLBACK")
-					} else if err := tx.Commit(); !errors.Is(err, tursoopt.ErrTxLost) {
-						t.Errorf("commit: %v", err)
+					} else {
+						if round > 0 {
+							if _, err := tx.Exec("INSERT INTO t VALUES (2)"); !errors.Is(err, tursoopt.ErrTxLost) {
+								t.Errorf("%v", err)
+							}
+						}
+						if err := tx.Commit(); !errors.Is(err, tursoopt.ErrTxLost) {
+							t.Errorf("commit: %v", err)
+						}
 					}
 					if n := queryInt(t, c, "SELECT count(*) FROM t"); n != 0 {
 						t.Errorf("by text %v: %d rows are there", byText, n)

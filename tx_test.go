@@ -321,6 +321,9 @@ func TestTxCommitFails(t *testing.T) {
 		if tursoopt.OutcomeUnknown(err) {
 			t.Errorf("%v: the outcome is known", err)
 		}
+		if n := db.Stats().OpenConnections; n != 1 {
+			t.Errorf("%d connections: it was rolled back, and could be kept", n)
+		}
 		mustExec(t, db, "INSERT INTO p VALUES (2)") // would wait for a lock
 		if n := queryInt(t, db, "SELECT count(*) FROM c"); n != 0 {
 			t.Errorf("%d rows are there", n)
