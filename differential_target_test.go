@@ -19,9 +19,11 @@ type target struct {
 	file bool // a local SQLite
 	base bool // libsql-client-go
 	json bool // answers are in JSON
-	db   *sql.DB
-	conn *sql.Conn
-	tx   *sql.Tx
+	// reworded: the server has its own words for SQLite's errors.
+	reworded bool
+	db       *sql.DB
+	conn     *sql.Conn
+	tx       *sql.Tx
 }
 
 // An outcome is what a step gives.
