@@ -105,6 +105,12 @@ func (c *committer) commit(ctx context.Context, ln *lane, f *flight, check exec.
 		group.Stmts[i] = w.stmt
 	}
 	g, ok, err := c.send(live, pass, group)
+	for try := 1; err == nil && ok && g.Breaker() >= 0 && try < maxBreakers; try++ {
+		if c.expel(f, group, g.Breaker()); len(f.group) == 0 {
+			break
+		}
+		g, ok, err = c.send(live, pass, group)
+	}
 	if !stream.Abandoned(live, err) {
 		pass.Leave()
 	}
@@ -114,6 +120,7 @@ func (c *committer) commit(ctx context.Context, ln *lane, f *flight, check exec.
 	}
 	c.line.finished(ln, server)
 	switch {
+	case len(f.group) == 0:
 	case err != nil:
 		c.failed(f, err)
 	case !ok:
@@ -130,6 +137,30 @@ func (c *committer) commit(ctx context.Context, ln *lane, f *flight, check exec.
 		c.undone(f, g)
 	default:
 		c.unknown(f, g.Err)
+	}
+}
+
+// maxBreakers is how many statements that have ended its transaction are taken
+// out of a group before it is given up.
+const maxBreakers = 4
+
+// expel takes the statement that has ended a group's transaction out of it, and
+// those whose callers have left meanwhile: they have been told that nobody knows,
+// and now it is known. Its text travels alone for a while.
+func (c *committer) expel(f *flight, group *stream.Group, breaker int) {
+	b := f.group[breaker]
+	b.stmt.Note.Alone.Store(aloneFor)
+	kept := make([]*waiter, 0, len(f.group))
+	stmts := make([]exec.Stmt, 0, len(f.group))
+	for i, w := range f.group {
+		if i != breaker && w.open() {
+			kept, stmts = append(kept, w), append(stmts, group.Stmts[i])
+		}
+	}
+	f.group, group.Stmts = kept, stmts
+	if b.takeOut() {
+		c.l.counters.ungrouped.Add(1)
+		c.spawn(b, false, func() {})
 	}
 }
 
@@ -169,10 +200,6 @@ func (c *committer) undone(f *flight, g *stream.GroupOutcome) {
 			w.stmt.Note.SetsRowid.Store(false)
 		}
 	}
-	if i := g.Breaker(); i >= 0 {
-		// RAISE(ROLLBACK) or ON CONFLICT ROLLBACK: it is not good company.
-		f.group[i].stmt.Note.Alone.Store(aloneFor)
-	}
 	c.oneByOne(f, g.Err != nil)
 }
 
@@ -190,27 +217,29 @@ func (c *committer) unknown(f *flight, cause *exec.Error) {
 // oneByOne runs the writes of a group that counts for nothing, each committed by
 // itself. If blame, those that fail then travel alone for a while.
 func (c *committer) oneByOne(f *flight, blame bool) {
-	if len(f.group) > 1 {
-		c.l.counters.ungrouped.Add(uint64(len(f.group)))
-	}
 	var all sync.WaitGroup
 	for _, w := range f.group {
-		if len(f.group) > 1 && !w.takeOut() {
-			continue // a group of one has been taken out
+		if w.state.Load() != own && !w.takeOut() {
+			continue
 		}
+		c.l.counters.ungrouped.Add(1)
 		all.Add(1)
-		run := func(context.Context) {
-			defer all.Done()
-			resp, err := c.l.write(w.ctx, request(w))
-			if blame && err == nil && resp.Results[0].Err != nil {
-				w.stmt.Note.Alone.Store(aloneFor)
-			}
-			w.answerAll(resp, err)
-		}
-		if !c.l.streams.Go(run) {
-			w.answer(exec.StmtResult{}, errClosed)
-			all.Done()
-		}
+		c.spawn(w, blame, all.Done)
 	}
 	all.Wait()
+}
+
+func (c *committer) spawn(w *waiter, blame bool, done func()) {
+	run := func(context.Context) {
+		defer done()
+		resp, err := c.l.write(w.ctx, request(w))
+		if blame && err == nil && resp.Results[0].Err != nil {
+			w.stmt.Note.Alone.Store(aloneFor)
+		}
+		w.answerAll(resp, err)
+	}
+	if !c.l.streams.Go(run) {
+		w.answer(exec.StmtResult{}, errClosed)
+		done()
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -146,6 +147,23 @@ func TestAStatementThatFailsFailsAlone(t *testing.T) {
 	})
 }
 
+// brokenBy is the outcome of a group whose statement i has ended the transaction.
+func brokenBy(i int, results []exec.StmtResult) *stream.GroupOutcome {
+	results[i] = exec.StmtResult{Err: constraint("RAISE")}
+	clear(results[i+1:])
+	return &stream.GroupOutcome{Undone: true, Begun: true, Checked: true, Results: results}
+}
+
+// broken is the outcome of a group whose breaker, if it is there, ends it.
+func broken(g *stream.Group, results []exec.StmtResult) *stream.GroupOutcome {
+	for i := range g.Stmts {
+		if g.Stmts[i].SQL == "breaker" {
+			return brokenBy(i, results)
+		}
+	}
+	return &stream.GroupOutcome{Committed: true, Begun: true, Checked: true, Results: results}
+}
+
 // What becomes of a group decides what its writes are told, and which of them run
 // again, each exactly once.
 func TestTheOutcomeOfAGroup(t *testing.T) {
@@ -157,14 +175,16 @@ func TestTheOutcomeOfAGroup(t *testing.T) {
 		again   bool // they run one by one
 		unknown bool
 		alone   int32 // of the breaker's text
+		// expelled is how many run by themselves while the rest share again.
+		expelled int
 	}{
 		"a statement has ended it": {
 			commit: func(g *stream.Group, results []exec.StmtResult) *stream.GroupOutcome {
-				results[2] = exec.StmtResult{Err: constraint("RAISE")}
-				for i := range results[3:] {
-					results[3+i] = exec.StmtResult{}
-				}
-				return &stream.GroupOutcome{Undone: true, Begun: true, Checked: true, Results: results}
+				return broken(g, results)
+			}, alone: aloneFor - 1, expelled: 1},
+		"statement after statement ends it": {
+			commit: func(g *stream.Group, results []exec.StmtResult) *stream.GroupOutcome {
+				return brokenBy(0, results)
 			}, again: true, alone: aloneFor - 1},
 		"its commit has failed": {
 			commit: func(g *stream.Group, results []exec.StmtResult) *stream.GroupOutcome {
@@ -256,7 +276,10 @@ func TestTheOutcomeOfAGroup(t *testing.T) {
 				}
 				return
 			}
-			if n := l.Counters().Ungrouped; n != uint64(6*want) {
+			if c.expelled > 0 && strings.Count(f.kinds(), "group") != 2 {
+				t.Errorf("%s: sent %s", name, f.kinds())
+			}
+			if n := l.Counters().Ungrouped; n != uint64(6*want+c.expelled) {
 				t.Errorf("%s: %d counted as run one by one", name, n)
 			}
 		})

@@ -71,7 +71,9 @@ func (n *line) look() {
 		}
 		if f := ln.flight; f != nil && !f.hedged {
 			f.hedged = true
-			again = n.toHedge(again, f)
+			if n.rerun != nil {
+				again = n.toHedge(again, f)
+			}
 		}
 		if n.waiting > 0 && !ln.late && n.lates < lateLanes {
 			ln.late = true
@@ -93,7 +95,7 @@ func (n *line) look() {
 // toHedge adds those of a flight that are to be sent again.
 func (n *line) toHedge(again []*waiter, f *flight) []*waiter {
 	for _, w := range f.group {
-		if n.rerun != nil && n.hedges >= 1 && w.open() {
+		if n.hedges >= 1 && w.open() {
 			n.hedges--
 			again = append(again, w)
 		}

@@ -48,6 +48,7 @@ type Lanes struct {
 	// before is the limit before the trial under way, 0 without one.
 	before int
 	down   bool // the direction of the next trial
+	agreed bool // the last trial in it has succeeded; it takes two
 	rest   int  // epochs to go until then
 	pause  int  // how many there are after a trial that failed
 }
@@ -134,7 +135,7 @@ func (l *Lanes) Overloaded() {
 		return
 	}
 	l.limit = max(l.Range.Least, l.limit/2)
-	l.before, l.score, l.down = 0, 0, false
+	l.before, l.score, l.down, l.agreed = 0, 0, false, false
 	l.rest, l.pause = lastPause, lastPause
 	l.epoch = epoch{}
 }
@@ -150,7 +151,7 @@ func (l *Lanes) judge(e *epoch, took time.Duration) {
 		l.score = speed
 	case speed < l.score/2 || speed > 2*l.score:
 		// Another load, server or path: what was found does not count any more.
-		l.score, l.rest, l.pause = speed, 0, firstPause
+		l.score, l.rest, l.pause, l.agreed = speed, 0, firstPause, false
 	default:
 		l.score += (speed - l.score) / 4
 	}
@@ -187,11 +188,16 @@ func (l *Lanes) conclude(speed float64) {
 	if l.serverNow > inflated*l.serverLeast {
 		gain, loss = inflatedGain, inflatedLoss
 	}
-	if grew && speed > gain*l.score || !grew && speed > loss*l.score {
-		l.score, l.rest, l.pause = speed, 0, firstPause
+	switch succeeded := grew && speed > gain*l.score || !grew && speed > loss*l.score; {
+	case !succeeded:
+		l.limit, l.down, l.agreed = before, grew, false
+		l.rest, l.pause = l.pause, min(2*l.pause, lastPause)
+	case !l.agreed:
+		// It may have been luck. The limit as it was is judged once more, and then
+		// the trial is repeated.
+		l.limit, l.agreed, l.rest = before, true, 1
+	default:
+		l.score, l.rest, l.pause, l.agreed = speed, 0, firstPause, false
 		l.down = !grew // go on in the same direction
-		return
 	}
-	l.limit, l.down = before, grew
-	l.rest, l.pause = l.pause, min(2*l.pause, lastPause)
 }

@@ -21,7 +21,9 @@ type world struct {
 	streams int
 	// noise is how much a request's cost varies: up to that many times, seldom.
 	noise float64
-	seed  uint64
+	// hiccups is what one request in a hundred costs more.
+	hiccups time.Duration
+	seed    uint64
 
 	callers int     // who ask again as soon as they are answered
 	rate    float64 // statements a second that come whatever is answered
@@ -152,6 +154,9 @@ func (s *simulation) reach(began time.Duration, group []time.Duration) {
 		}
 		if s.noise > 0 {
 			cost *= 1 + s.random.ExpFloat64()*s.noise/4
+		}
+		if s.hiccups > 0 && s.random.IntN(100) == 0 {
+			cost += float64(s.hiccups)
 		}
 		took := time.Duration(cost)
 		s.at(s.now+took, func() {
