@@ -20,15 +20,17 @@ func fileConnector(cfg *Config) (*Connector, error) {
 		if !slices.Contains(registered, name) {
 			continue
 		}
+		// The driver's own words may quote the DSN, where a key may be.
+		refused := errors.New("turso-opt: the SQLite driver \"" + name + "\" refuses the DSN")
 		db, err := sql.Open(name, dsn)
 		if err != nil {
-			return nil, errors.New("turso-opt: the SQLite driver \"" + name + "\" refuses the DSN")
+			return nil, refused
 		}
 		d := db.Driver()
 		_ = db.Close() // it has opened nothing; only its driver is wanted
 		base, err := dsnConnector(d, dsn)
 		if err != nil {
-			return nil, err
+			return nil, refused
 		}
 		return newBase(cfg, base, name), nil
 	}
