@@ -66,8 +66,8 @@ func raise(n *atomic.Uint64, to uint64) {
 // wire is the level that a request is sent at, which may be another than its
 // stream's: sqld takes a baton in any. In protobuf the answer to a batch does not
 // tell the index, in JSON it does.
-func (h *horizon) wire(level hranahttp.Level, class exec.Class, reqs []hrana.StreamReq) hranahttp.Level {
-	if level != hranahttp.V3Protobuf || class == exec.Read || h.role.Load() != replicaRole {
+func (h *horizon) wire(level hranahttp.Level, reqs []hrana.StreamReq) hranahttp.Level {
+	if level != hranahttp.V3Protobuf || h.role.Load() != replicaRole {
 		return level
 	}
 	for i := range reqs {
@@ -98,10 +98,10 @@ func (h *horizon) learn(class exec.Class, asked uint64, results []hrana.StreamRe
 	}
 	role := h.role.Load()
 	switch {
-	case class == exec.Read:
-		raise(&h.reached, max(asked, told))
 	case told > 0 && told < asked:
 		h.forget() // the primary has restarted
+	case class == exec.Read:
+		raise(&h.reached, max(asked, told))
 	case role == primaryRole:
 		raise(&h.reached, told)
 	}
@@ -136,7 +136,7 @@ func (p *Pool) pipelineRead(ctx context.Context, s *Stream, req *hrana.PipelineR
 		ctx, cancel = context.WithTimeout(ctx, arrives)
 		defer cancel()
 	}
-	return p.client.Pipeline(ctx, s.ep, s.level, req)
+	return p.client.Pipeline(ctx, s.ep, p.horizon.wire(s.level, req.Requests), req)
 }
 
 // arrive waits until what has been seen has arrived at the server, for reads that

@@ -236,6 +236,9 @@ func TestHorizonLearns(t *testing.T) {
 	want("an answer that was overtaken", 8, 8, replicaRole)
 	h.learn(exec.Write, 8, answer(3, 1, 0, 0))
 	want("the primary has restarted", 3, 0, replicaRole)
+	h.learn(exec.Read, 0, answer(7, 0, 0, 1))
+	h.learn(exec.Read, 7, answer(2, 0, 0, 1))
+	want("a read that was answered with less than it asked for", 2, 0, replicaRole)
 	h.learn(exec.Write, 3, answer(4, 1, 2, 1))
 	want("a primary", 4, 4, primaryRole)
 	if got := h.asked(hranahttp.V3JSON, exec.Read, &Plan{}); got != 0 {
@@ -244,7 +247,7 @@ func TestHorizonLearns(t *testing.T) {
 	if got := h.asked(level, exec.Read, &Plan{Guard: true}); got != 0 {
 		t.Errorf("an index is sent in a transaction: %d", got)
 	}
-	if h.learn(exec.Write, 4, steps(0)) || h.wire(level, exec.Write, []hrana.StreamReq{{Type: hrana.BatchRequest}}) != level {
+	if h.learn(exec.Write, 4, steps(0)) || h.wire(level, []hrana.StreamReq{{Type: hrana.BatchRequest}}) != level {
 		t.Error("a primary is asked for what does not matter there")
 	}
 }

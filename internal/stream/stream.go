@@ -182,7 +182,7 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 		// A read that nobody waits for is cut off, which stops it on the server.
 		reply, err = s.pool.pipelineRead(ctx, s, req, index)
 	} else {
-		wire := h.wire(s.level, class, c.reqs)
+		wire := h.wire(s.level, c.reqs)
 		reply, err = client.PipelineDetached(ctx, s.ep, wire, req, s.pool.endLate(s.level, p.Late))
 	}
 	if err != nil {
