@@ -24,7 +24,10 @@ var (
 	pipelined = Ours.named("ours, pipelined").by(pipelinedUpdates)
 )
 
-// lockedUp is why a side whose writers wait inside the server may fail.
+// lockedUp is why a side whose writers wait inside the server may fail. sqld
+// checkpoints after a commit that finds 1,000 pages in the log. One checkpoint in
+// ten truncates it, for which it wakes all writers that wait, and can lose some of
+// them: connection_manager.rs in tursodatabase/libsql.
 const lockedUp = "sqld's queue of writers can lock up for good"
 
 // pointStatements are what PointSelect sends.
