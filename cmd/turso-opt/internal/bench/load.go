@@ -117,7 +117,7 @@ func (l Load) Run(ctx context.Context, db *sql.DB, work Work) (s Sample, err err
 
 // stuckAfter is how much longer than wanted a load may take. Some things never
 // end: a server whose queue of writers has locked up answers no write any more.
-const stuckAfter = 2 * time.Minute
+const stuckAfter = time.Minute
 
 var errStuck = fmt.Errorf("still not done after %v", stuckAfter)
 
