@@ -13,6 +13,10 @@ import (
 // MaxTxTries is how often RunTx runs a transaction at most.
 const MaxTxTries = 10
 
+// longestTxWait is the longest that RunTx waits because a server has asked it to;
+// the error of one that asks for more is the caller's.
+const longestTxWait = 30 * time.Second
+
 // RunTx runs fn in a transaction and commits it, or rolls it back if fn fails or
 // panics. If the transaction fails in a way that proves that nothing of it was
 // committed and gives hope (it was taken away by the server, the database was
@@ -23,7 +27,10 @@ const MaxTxTries = 10
 //
 // fn must not keep anything from a run that failed, and must not end the
 // transaction itself. An error of fn counts as the transaction's if it wraps one
-// that a statement gave.
+// that a statement gave; any other ends it, and is returned as it is.
+//
+// ctx bounds the COMMIT too, which on other bases than the native one takes as
+// long as the base lets it.
 //
 // The lock of TxDefault is TxImmediate here, unless opts.ReadOnly: a transaction
 // that first reads and then writes would otherwise fail whenever another writes
@@ -32,22 +39,26 @@ func RunTx(ctx context.Context, db Beginner, opts TxOptions, fn func(*sql.Tx) er
 	if opts.Lock == TxDefault && !opts.ReadOnly {
 		opts.Lock = TxImmediate
 	}
+	opts.within = ctx
 	var backoff limit.Backoff
+	var last error
 	for try := 1; ; try++ {
 		err := runTxOnce(ctx, db, opts, fn)
-		if err == nil || !Retryable(err) || ctx.Err() != nil {
+		switch {
+		case err == nil:
+			return nil
+		case last != nil && (errors.Is(err, sql.ErrConnDone) || ctx.Err() != nil):
+			// What kept it from running again says less than why it had to. (A base may
+			// lose a sql.Conn with its transaction.)
+			return errors.Join(err, last)
+		case !Retryable(err) || ctx.Err() != nil:
 			return err
-		}
-		if try == MaxTxTries {
+		case try == MaxTxTries:
 			return fmt.Errorf("turso-opt: the transaction has failed %d times: %w", try, err)
 		}
-		var e *Error
-		var retryAfter time.Duration
-		if errors.As(err, &e) {
-			retryAfter = e.RetryAfter
-		}
-		wait := backoff.Next(retryAfter)
-		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait {
+		last = err
+		wait := backoff.Next(askedWait(err))
+		if deadline, ok := ctx.Deadline(); wait > longestTxWait || ok && time.Until(deadline) <= wait {
 			return err
 		}
 		timer := time.NewTimer(wait)
@@ -58,6 +69,19 @@ func RunTx(ctx context.Context, db Beginner, opts TxOptions, fn func(*sql.Tx) er
 			return errors.Join(ctx.Err(), err)
 		}
 	}
+}
+
+// askedWait is how long a server has asked to be left alone.
+func askedWait(err error) time.Duration {
+	for e := (*Error)(nil); errors.As(err, &e); err = e.cause {
+		if e.RetryAfter > 0 {
+			return e.RetryAfter
+		}
+		if x := asExec(e.cause); x != nil {
+			return x.RetryAfter // what a transaction was lost by
+		}
+	}
+	return 0
 }
 
 func runTxOnce(ctx context.Context, db Beginner, opts TxOptions, fn func(*sql.Tx) error) (err error) {

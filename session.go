@@ -45,6 +45,8 @@ type session struct {
 	cause    *exec.Error // of its end; nil if its own text has ended it
 	pipe     *pipe       // what a pipelined transaction has not sent; nil otherwise
 	ddl      bool        // it may have changed the schema
+	// within bounds the end of a transaction, beside Config.Timeout; may be nil.
+	within context.Context
 	// lanes is whose gate writers ask to enter, pass the right to be in, and
 	// entering says that it has just been given; see writegate.go.
 	lanes    *lane.Lanes
@@ -368,7 +370,7 @@ func (s *session) guess(c *call, o *stream.Outcome) stream.State {
 
 // endTx ends a transaction of which nothing is left on the server.
 func (s *session) endTx() {
-	s.tx, s.api, s.readOnly, s.begin, s.cause = txNone, false, false, "", nil
+	s.tx, s.api, s.readOnly, s.begin, s.cause, s.within = txNone, false, false, "", nil, nil
 	s.leaveGate()
 	s.unpin()
 }

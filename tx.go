@@ -25,6 +25,9 @@ type TxOptions struct {
 	// Lock is the lock to begin with; TxDefault is that of the Config. A read-only
 	// transaction is always deferred.
 	Lock TxLock
+
+	// within bounds the transaction's end, which database/sql gives no context.
+	within context.Context
 }
 
 // A Beginner begins transactions: *sql.DB and *sql.Conn, and what embeds them.
@@ -101,7 +104,7 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	begin := map[TxLock]string{TxDeferred: "BEGIN", TxImmediate: "BEGIN IMMEDIATE", TxExclusive: "BEGIN EXCLUSIVE"}[lock]
 	own, _ := ctx.Value(txOptionsKey{}).(TxOptions)
 	if lock == TxDeferred || own.Pipelined {
-		s.tx, s.api, s.readOnly, s.begin = txPending, true, opts.ReadOnly, begin
+		s.tx, s.api, s.readOnly, s.begin, s.within = txPending, true, opts.ReadOnly, begin, own.within
 		if own.Pipelined {
 			s.pipe = &pipe{}
 		}
@@ -118,19 +121,20 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 		return err == nil && lane.Locked(o.Begin.Err)
 	})
 	if err != nil {
-		e := err.(*exec.Error)
-		if s.loseStream(e) && s.gone != nil {
-			c.bad = true
-			if e.Proof == exec.NotExecuted {
-				e = s.goneError()
-			}
+		e := *err.(*exec.Error)
+		if ctx.Err() == nil {
+			e.Proof = exec.NotExecuted // whether it has run or not, a BEGIN commits nothing
 		}
-		return nil, c.error(ctx, e, "", -1)
+		if s.loseStream(&e) && s.gone != nil {
+			c.bad = true
+			return nil, c.error(ctx, s.goneError(), "", -1)
+		}
+		return nil, c.error(ctx, &e, "", -1)
 	}
 	if o.Begin.Err != nil {
 		return nil, c.error(ctx, o.Begin.Err, begin, -1)
 	}
-	s.tx, s.api = txOpen, true
+	s.tx, s.api, s.within = txOpen, true, own.within
 	s.own.Pin()
 	return (*tx)(c), nil
 }
@@ -162,7 +166,11 @@ func (t *tx) Rollback() error { return t.end(stream.Rollback) }
 func (t *tx) end(tail stream.Tail) error {
 	c, s := (*conn)(t), &t.session
 	defer c.forgetSchema()
-	ctx, cancel := c.connector.bounded()
+	within := s.within
+	if within == nil {
+		within = context.Background()
+	}
+	ctx, cancel := bound(within, c.connector.cfg.timeout())
 	defer cancel()
 	if p := s.pipe; p != nil {
 		s.pipe = nil
