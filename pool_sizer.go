@@ -284,7 +284,7 @@ func (p *PoolSizer) look(last poolSeen) poolSeen {
 	}
 	p.mu.Lock()
 	d := p.law.Observe(limit.PoolSample{
-		Interval: now.at - last.at, InUse: now.out, Idle: now.idle, Busy: now.busy - last.busy,
+		Interval: now.at - last.at, InUse: now.out, Working: now.inUse, Idle: now.idle, Busy: now.busy - last.busy,
 		Begun: now.begun - last.begun, Finished: now.finished - last.finished, Held: now.held - last.held,
 		Waited: int(now.waited - last.waited), Answered: now.answered - last.answered, Server: now.server - last.server,
 		Refused: now.refused - last.refused + int(now.backoff-last.backoff),

@@ -144,6 +144,54 @@ func (d tuned) hold(n int) (release func()) {
 	}
 }
 
+// All connections are held, by callers who each need another one, and nobody
+// gives one back before all have it. database/sql gives a larger limit to those
+// who come, not to those who wait.
+func TestPoolGrowsForThoseWhoWait(t *testing.T) {
+	for _, dial := range []time.Duration{0, 30 * time.Millisecond} {
+		bubble(t, &calmBase{dial: dial}, tursoopt.Config{}, func(d tuned) {
+			const callers, each = 20, 2
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			start := time.Now()
+			var all sync.WaitGroup
+			var have atomic.Int64
+			everybody := make(chan struct{})
+			for range callers {
+				all.Go(func() {
+					for range each {
+						c, err := d.Conn(ctx)
+						if err != nil {
+							d.Error(err)
+							return
+						}
+						defer c.Close()
+						if _, err := c.ExecContext(ctx, "work"); err != nil {
+							d.Error(err)
+						}
+						if have.Add(1) == callers*each {
+							close(everybody)
+						}
+						time.Sleep(time.Millisecond)
+					}
+					select {
+					case <-everybody:
+					case <-ctx.Done():
+					}
+				})
+			}
+			all.Wait()
+			// Most of them in a few looks, an eighth of an interval apart, and the last
+			// when what was given to those who came later has been missed for a while.
+			took := time.Since(start)
+			d.Logf("%v", took)
+			if took > 2*time.Second {
+				d.Errorf("it took %v", took)
+			}
+		})
+	}
+}
+
 // Both limits move together: connections are neither opened beyond the one nor
 // closed because of the other.
 func TestPoolMovesBothLimits(t *testing.T) {

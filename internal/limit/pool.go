@@ -25,8 +25,9 @@ type PoolConfig struct {
 // A PoolSample is what happened in one interval, which may be of any length.
 type PoolSample struct {
 	Interval time.Duration
-	// InUse is how many connections are out now, Idle how many are in the pool.
-	InUse, Idle int
+	// InUse is how many connections are out now, Working how many of these have a
+	// use (the others are being opened), and Idle how many are in the pool.
+	InUse, Working, Idle int
 	// Busy is for how long connections were out in the interval, all together.
 	Busy time.Duration
 	// Begun and Finished are how many uses of a connection began and ended, and
@@ -176,6 +177,7 @@ func (p *Pool) measure(s PoolSample) {
 	let := min(p.backlog+waited, begun, float64(s.Finished)+p.granted)
 	came := waited + begun - let
 	p.granted = max(0, p.granted-max(0, let-float64(s.Finished))) * fade(s.Interval, grantMemory)
+	p.granted = max(0, min(p.granted, float64(p.size-s.Idle-s.Working)))
 	p.waited += waited
 	p.backlog += waited - let
 	switch {

@@ -429,7 +429,7 @@ func (m *poolModel) press() {
 
 func (m *poolModel) look() {
 	s := m.sample
-	s.Interval, s.InUse, s.Idle = m.now-m.lastLook, m.open-m.free, m.free
+	s.Interval, s.InUse, s.Working, s.Idle = m.now-m.lastLook, m.open-m.free, len(m.inUse), m.free
 	if s.Finished > 0 {
 		s.meanUse = s.Held / time.Duration(s.Finished)
 	}

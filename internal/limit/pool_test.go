@@ -28,7 +28,7 @@ func (s *steadyPool) run(d time.Duration) {
 		s.carry -= float64(n)
 		inUse := min(int(s.rate*s.use.Seconds()), s.law.Size())
 		s.observe(PoolSample{
-			Interval: s.interval, InUse: inUse, Idle: s.law.Size() - inUse, Busy: time.Duration(inUse) * s.interval,
+			Interval: s.interval, InUse: inUse, Working: inUse, Idle: s.law.Size() - inUse, Busy: time.Duration(inUse) * s.interval,
 			Begun: n, Finished: n, Held: time.Duration(n) * s.use,
 			Answered: n, Server: time.Duration(n) * s.work,
 		})
@@ -118,7 +118,7 @@ func TestPoolLeavesNobodyWaiting(t *testing.T) {
 		for range 1 + r.IntN(50) {
 			inUse := r.IntN(p.Size() + 1)
 			x := PoolSample{
-				Interval: time.Duration(1+r.IntN(100)) * ms, InUse: inUse, Idle: r.IntN(p.Size() - inUse + 1),
+				Interval: time.Duration(1+r.IntN(100)) * ms, InUse: inUse, Working: r.IntN(inUse + 1), Idle: r.IntN(p.Size() - inUse + 1),
 				Begun: some(), Finished: some(), Waited: some(), Answered: some(),
 			}
 			x.Held = time.Duration(x.Finished) * time.Duration(r.IntN(100)) * ms
@@ -160,7 +160,7 @@ func TestPoolKeepsItsBounds(t *testing.T) {
 		size := p.Size()
 		for range 200 {
 			d := p.Observe(PoolSample{
-				Interval: time.Duration(any()-1) * us, InUse: any(), Idle: any(), Busy: time.Duration(any()) * us,
+				Interval: time.Duration(any()-1) * us, InUse: any(), Working: any(), Idle: any(), Busy: time.Duration(any()) * us,
 				Begun: any(), Finished: any(), Held: time.Duration(any()) * us, Waited: any(),
 				Answered: any(), Server: time.Duration(any()) * us, Refused: any() / 1000,
 			})
@@ -181,7 +181,7 @@ func TestPoolKeepsItsBounds(t *testing.T) {
 func (s *steadyPool) full(n int, use, work time.Duration) PoolSample {
 	size := s.law.Size()
 	return PoolSample{
-		Interval: s.interval, InUse: size, Busy: s.interval * time.Duration(size), Begun: n, Finished: n, Waited: n + 5,
+		Interval: s.interval, InUse: size, Working: size, Busy: s.interval * time.Duration(size), Begun: n, Finished: n, Waited: n + 5,
 		Held: use * time.Duration(n), Answered: n, Server: work * time.Duration(n),
 	}
 }
