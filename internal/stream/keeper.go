@@ -94,14 +94,20 @@ func (k *keeper) start(wake chan struct{}) {
 }
 
 // round pings the streams that have been idle for long enough, side by side: one
-// that does not answer must not cost the others their lives.
-func (k *keeper) round(ctx context.Context) {
+// that does not answer must not cost the others their lives. What it returns ends
+// with the last of them.
+func (k *keeper) round(ctx context.Context) *sync.WaitGroup {
 	k.mu.Lock()
 	held := k.all()
 	k.mu.Unlock()
+	pings := new(sync.WaitGroup)
 	for _, s := range held {
-		k.pool.client.Go(func(context.Context) { s.ping(ctx) })
+		pings.Add(1)
+		if !k.pool.client.Go(func(context.Context) { defer pings.Done(); s.ping(ctx) }) {
+			pings.Done()
+		}
 	}
+	return pings
 }
 
 // ping renews the stream unless it is in use or was used lately. A failure that

@@ -8,19 +8,11 @@ import (
 	"github.com/turso-opt/turso-opt/internal/exec"
 )
 
-// rounds lets the keeper look once, and waits for its pings.
+// round lets the keeper look once, and waits for its pings.
 func (r *rig) round(t testing.TB, pings uint64) {
 	t.Helper()
 	before := r.Counters().Pings
-	r.keeper.round(context.Background())
-	await(t, "pings", func() bool { return r.Counters().Pings >= before+pings })
-	r.keeper.mu.Lock()
-	held := r.keeper.all()
-	r.keeper.mu.Unlock()
-	for _, s := range held {
-		s.take() // until its ping has ended
-		s.leave()
-	}
+	r.keeper.round(context.Background()).Wait()
 	if n := r.Counters().Pings - before; n != pings {
 		t.Errorf("%d pings, want %d", n, pings)
 	}
