@@ -17,6 +17,10 @@ type Writers struct {
 	limit        float64
 }
 
+// overhead is what HTTP costs beside the path: what a server on the same machine
+// does with a request before and after the statement is no distance.
+const overhead = time.Millisecond
+
 // NewWriters returns a number that begins at inside, the least, and never
 // exceeds most.
 func NewWriters(inside, most int) *Writers {
@@ -34,7 +38,8 @@ func (w *Writers) Observe(busy int, roundTrip, server time.Duration) {
 		return
 	}
 	target := float64(w.Inside)
-	inside := float64(busy) * min(1, float64(server)/float64(roundTrip))
+	path := max(0, roundTrip-server-overhead)
+	inside := float64(busy) * float64(server) / float64(server+path)
 	// Over one round trip, in which limit writes end, this moves it by a quarter of
 	// the difference. Faster would overshoot: what is seen is one round trip old.
 	step := (target - inside) / (4 * w.limit)
