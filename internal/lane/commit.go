@@ -12,8 +12,8 @@ import (
 )
 
 // A committer has writes that wait at the same time share a transaction, and so
-// one commit. It works as the lanes of reads do: a write that finds a lane free
-// goes out at once and alone.
+// one commit. It works as the lanes of reads do: a write that finds a lane free and
+// the gate open goes out at once and alone.
 type committer struct {
 	l      *Lanes
 	line   *line
@@ -46,13 +46,15 @@ func groupable(req *exec.Request) bool {
 }
 
 func (c *committer) do(ctx context.Context, req *exec.Request) (*exec.Response, error) {
-	ln := c.line.enter()
-	if ln == nil {
-		return c.line.wait(ctx, &req.Stmts[0])
+	if pass := c.l.gate.TryEnter(); pass != nil {
+		if ln := c.line.enter(); ln != nil {
+			resp, err := c.l.writeInside(ctx, pass, req)
+			c.line.leave(ln, serverTime(resp))
+			return resp, err
+		}
+		pass.Leave()
 	}
-	resp, err := c.l.write(ctx, req)
-	c.line.leave(ln, serverTime(resp))
-	return resp, err
+	return c.line.wait(ctx, &req.Stmts[0])
 }
 
 // serve sends group after group for as long as writes wait. They wait until the

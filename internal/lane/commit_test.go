@@ -343,22 +343,23 @@ func TestWhoLeavesAGroup(t *testing.T) {
 				t.Errorf("who left before anything was sent got %v", asks[i].err)
 			}
 		}
-		if got := f.kinds(); got != "" {
+		time.Sleep(f.took)
+		if got := f.kinds(); got != "schema 0" {
 			t.Fatalf("sent past the gate: %s", got)
 		}
 		for _, p := range passes {
 			p.Leave()
 		}
-		for _, a := range held {
-			<-a.done
-		}
-		time.Sleep(f.took * 3 / 2) // the schema has been looked at, and the group has left
+		synctest.Wait() // the group has left
 		asks[4].cancel()
 		if <-asks[4].done; asks[4].err.(*exec.Error).Proof != exec.OutcomeUnknown {
 			t.Errorf("who left its group under way got %v", asks[4].err)
 		}
 		asks[0].gets(t, "w", 0)
 		asks[2].gets(t, "w", 2)
+		for _, a := range held {
+			<-a.done
+		}
 		for _, r := range f.log {
 			for _, n := range r.args {
 				if n == 1 || n == 3 {

@@ -41,14 +41,29 @@ type Pass struct {
 	left atomic.Bool
 }
 
+// TryEnter is Enter for who does not wait; nil if it would.
+func (g *Gate) TryEnter() *Pass {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.enter()
+}
+
+// enter lets one in if the gate is open and nobody waits before it.
+func (g *Gate) enter() *Pass {
+	if g.busy >= g.law.Limit() || g.waiting.head != nil {
+		return nil
+	}
+	g.busy++
+	return &Pass{gate: g}
+}
+
 // Enter waits to be let in. Who has a Pass calls its Leave; the error is the
 // context's.
 func (g *Gate) Enter(ctx context.Context) (*Pass, error) {
 	g.mu.Lock()
-	if g.busy < g.law.Limit() && g.waiting.head == nil {
-		g.busy++
+	if pass := g.enter(); pass != nil {
 		g.mu.Unlock()
-		return &Pass{gate: g}, nil
+		return pass, nil
 	}
 	t := g.waiting.push()
 	g.mu.Unlock()
