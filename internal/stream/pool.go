@@ -39,6 +39,7 @@ type Pool struct {
 	kept int       // streams in free, and those out that will come back
 
 	horizon horizon
+	texts   texts
 	// schema counts the changes of the schema that this process has made.
 	schema atomic.Uint64
 	// noClose: the server, of version 2, does not know close.

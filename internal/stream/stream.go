@@ -175,7 +175,8 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 	}
 	look := s.look(p)
 	c := p.compile(s.level, index, look.due)
-	req := &hrana.PipelineReq{Baton: s.baton, Requests: c.reqs}
+	sent := s.pool.texts.share(p, &c)
+	req := &hrana.PipelineReq{Baton: s.baton, Requests: sent.reqs}
 	var reply *hranahttp.Reply
 	var err error
 	if class == exec.Read && !s.pinned && p.Late == nil {
@@ -189,17 +190,21 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 		return nil, s.failed(err.(*exec.Error))
 	}
 	s.baton, s.ep, s.used = reply.Baton, reply.Endpoint, s.pool.now()
-	if err := c.check(reply.Results); err != nil {
+	results, bad := s.pool.texts.results(&sent, reply.Results)
+	if bad == nil {
+		bad = c.check(results)
+	}
+	if bad != nil {
 		s.forget()
-		return nil, err
+		return nil, bad
 	}
 	look.done(s)
 	if class != exec.Read {
 		s.written = true
 	}
-	o := p.outcome(&c, reply.Results)
+	o := p.outcome(&c, results)
 	s.learn(p, o)
-	if h.learn(class, asked, reply.Results) && s.level == hranahttp.V3Protobuf && o.wrote() {
+	if h.learn(class, asked, results) && s.level == hranahttp.V3Protobuf && o.wrote() {
 		s.pool.askIndex(ctx)
 	}
 	if s.baton == "" {
