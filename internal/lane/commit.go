@@ -46,6 +46,9 @@ func groupable(req *exec.Request) bool {
 }
 
 func (c *committer) do(ctx context.Context, req *exec.Request) (*exec.Response, error) {
+	if c.schema.forbids() {
+		return c.l.write(ctx, req)
+	}
 	if pass := c.l.gate.TryEnter(); pass != nil {
 		if ln := c.line.enter(); ln != nil {
 			resp, err := c.l.writeInside(ctx, pass, req)

@@ -84,6 +84,13 @@ func (s *schemaCheck) check(ctx context.Context, l *Lanes) (_ exec.Stmt, ok bool
 	return exec.Stmt{SQL: same, Args: []exec.Value{{Kind: exec.Integer, Int: s.version}}, Note: &sameNote}, true
 }
 
+// forbids tells whether it is known that writes may not share for now.
+func (s *schemaCheck) forbids() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.off || (!s.known || !s.shares) && time.Now().Before(s.nextTry)
+}
+
 // look asks the server.
 func look(ctx context.Context, l *Lanes) (version int64, shares, known bool) {
 	ctx, cancel := context.WithTimeout(ctx, schemaLook)
