@@ -34,6 +34,7 @@ var arrows = map[string][]string{
 	"internal/http1":     {},
 	"internal/stream":    {"internal/hranahttp", "internal/hrana", "internal/exec", "internal/sqltext"},
 	"internal/limit":     {},
+	"internal/cache":     {"internal/exec"},
 	"internal/lane":      {"internal/limit", "internal/stream", "internal/exec"},
 	"hranatest":          {"internal/hrana", "internal/exec", "internal/sqltext"},
 	// What follows serves tests and benchmarks and stands aside.

@@ -1,0 +1,409 @@
+package cache
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/turso-opt/turso-opt/internal/exec"
+)
+
+// The model is a database, its clients and time, of which one seed decides
+// everything that happens. Between any two steps of a client those of others may
+// come. Tables a and b are written through the cache, c by others only; a trigger
+// that comes and goes has writes to a change b as well.
+//
+// All values only grow, so that a history can be judged as it happens: a read must
+// give at least what had been acknowledged, or given to anybody, when it began.
+
+const (
+	modelRows  = 3
+	modelLease = 200 * time.Nanosecond
+)
+
+type cell struct {
+	table string
+	row   int64
+}
+
+type model struct {
+	rand  *rand.Rand
+	cache *Cache
+	now   int64 // as it is
+	clock Instant
+	// skew is what goes wrong with the clocks: 0 nothing, 1 the machine sleeps, 2
+	// the wall's is set back.
+	skew int
+
+	db      map[cell]int64
+	version int64
+	trigger bool
+	history []int64 // by now, the value of c's row, for the lease
+
+	shadow struct {
+		loaded  bool
+		moves   uint64
+		version int64
+		trigger bool
+	}
+	known  map[cell]int64
+	broken string
+	served int // hits and joins
+}
+
+// mapStore is a store that forgets nothing.
+type mapStore map[uint64]*entry
+
+func (m mapStore) get(h uint64) *entry                              { return m[h] }
+func (m mapStore) set(h uint64, e *entry, _ int64, _ time.Duration) { m[h] = e }
+func (m mapStore) usage() Usage                                     { return Usage{Entries: uint64(len(m))} }
+func (m mapStore) close()                                           {}
+
+func newModel(seed uint64, drop step) *model {
+	m := &model{rand: rand.New(rand.NewPCG(seed, 7)), db: map[cell]int64{}, known: map[cell]int64{}}
+	m.cache = New(Config{Bytes: 1 << 20, Lease: modelLease, TTL: time.Hour, Patience: time.Hour, Clock: func() Instant { return m.clock }})
+	m.cache.drop = drop
+	s := store(mapStore{})
+	m.cache.store.Store(&s)
+	m.skew = m.rand.IntN(3)
+	m.history = []int64{0}
+	return m
+}
+
+func (m *model) tick() {
+	d := int64(1 + m.rand.IntN(3))
+	m.clock.Wall += d
+	m.clock.Mono += d
+	if m.rand.IntN(40) == 0 {
+		switch jump := int64(m.rand.IntN(600)); m.skew {
+		case 1:
+			m.clock.Wall += jump
+			d += jump
+		case 2:
+			m.clock.Wall -= jump
+		}
+	}
+	m.now += d
+	for int64(len(m.history)) <= m.now {
+		m.history = append(m.history, m.db[cell{"c", 0}])
+	}
+}
+
+// an actor is what a client does next; nil when it is done.
+type actor func() actor
+
+// load has the shadow look at the schema.
+func (m *model) load() actor {
+	moves := m.cache.Moves()
+	return func() actor {
+		version, trigger := m.version, m.trigger
+		return func() actor {
+			if m.cache.Moves() == moves {
+				m.shadow.loaded, m.shadow.moves, m.shadow.version, m.shadow.trigger = true, moves, version, trigger
+			}
+			return nil
+		}
+	}
+}
+
+// analysed tells whether the shadow knows the schema.
+func (m *model) analysed() bool { return m.shadow.loaded && m.shadow.moves == m.cache.Moves() }
+
+// saw is what an answer does that shows a version of the schema.
+func (m *model) saw(version, expected int64) (same bool) {
+	if version == expected {
+		return true
+	}
+	m.cache.Moved()
+	return false
+}
+
+func (m *model) floor() map[cell]int64 {
+	f := make(map[cell]int64, len(m.known))
+	for c, v := range m.known {
+		f[c] = v
+	}
+	return f
+}
+
+func (m *model) read() actor {
+	var cells []cell
+	var tables []string
+	row := int64(-1)
+	switch m.rand.IntN(5) {
+	case 0, 1: // one row of one table
+		row = int64(m.rand.IntN(modelRows))
+		tables = []string{"ab"[m.rand.IntN(2):][:1]}
+		cells = []cell{{tables[0], row}}
+	case 2: // a table
+		tables = []string{"ab"[m.rand.IntN(2):][:1]}
+	case 3: // two
+		tables = []string{"a", "b"}
+	case 4:
+		tables, cells = []string{"c"}, []cell{{"c", 0}}
+	}
+	if cells == nil {
+		for _, t := range tables {
+			for r := range int64(modelRows) {
+				cells = append(cells, cell{t, r})
+			}
+		}
+	}
+	key := &Key{SQL: fmt.Sprint(tables), Args: []exec.Value{{Kind: exec.Integer, Int: row}}}
+	floor, began := m.floor(), m.now
+	opts := Options{Fresh: m.rand.IntN(6) == 0}
+	if r, _ := m.cache.Get(key, opts); r != nil {
+		m.served++
+		m.observe("a hit", cells, r, floor, began)
+		return nil
+	}
+	known, version := m.analysed(), m.shadow.version
+	return func() actor {
+		if !known {
+			return m.fetch(cells, func(r *exec.Result, saw int64) {
+				if m.analysed() {
+					m.saw(saw, m.shadow.version)
+				}
+				m.observe("a read", cells, r, floor, began)
+			})
+		}
+		deps := ReadsTables(tables)
+		if row >= 0 {
+			deps = ReadsRow(tables[0], row)
+		}
+		f, leads := m.cache.Fly(key, deps, opts)
+		if !leads {
+			m.served++
+			return m.follow(f, cells, floor, began)
+		}
+		return m.fetch(cells, func(r *exec.Result, saw int64) {
+			same := m.saw(saw, version)
+			f.Land(exec.StmtResult{Result: r}, nil, same, false)
+			m.observe("a fill", cells, r, floor, began)
+		})
+	}
+}
+
+func (m *model) follow(f *Flight, cells []cell, floor map[cell]int64, began int64) actor {
+	select {
+	case <-f.done:
+		m.observe("a joined flight", cells, f.result.Result, floor, began)
+		return nil
+	default:
+		return func() actor { return m.follow(f, cells, floor, began) }
+	}
+}
+
+// fetch is a request that reads: it is sent, runs, and its answer arrives.
+func (m *model) fetch(cells []cell, arrived func(*exec.Result, int64)) actor {
+	return func() actor {
+		r := &exec.Result{}
+		r.Rows.Reset(1)
+		for _, c := range cells {
+			r.Rows.AppendInt(m.db[c])
+			r.Rows.EndRow()
+		}
+		return func() actor {
+			saw := m.version // asked for in the same request, afterwards
+			return func() actor { arrived(r, saw); return nil }
+		}
+	}
+}
+
+func (m *model) observe(how string, cells []cell, r *exec.Result, floor map[cell]int64, began int64) {
+	for i, c := range cells {
+		got := r.Rows.Int(i, 0)
+		if c.table == "c" {
+			if at := began - int64(modelLease); at >= 0 && got < m.history[at] {
+				m.broken = fmt.Sprintf("%s gives %v = %d, which had been %d for longer than the lease", how, c, got, m.history[at])
+			}
+			continue
+		}
+		if got < floor[c] {
+			m.broken = fmt.Sprintf("%s gives %v = %d, and %d was known before", how, c, got, floor[c])
+		}
+		m.known[c] = max(m.known[c], got)
+	}
+}
+
+// apply is what the database does for a write to a, b, or a table's every row.
+func (m *model) apply(table string, row int64) (written map[cell]int64) {
+	written = map[cell]int64{}
+	for r := range int64(modelRows) {
+		if row >= 0 && r != row {
+			continue
+		}
+		c := cell{table, r}
+		m.db[c]++
+		written[c] = m.db[c]
+		if table == "a" && m.trigger {
+			c.table = "b"
+			m.db[c]++
+			written[c] = m.db[c]
+		}
+	}
+	return written
+}
+
+func (m *model) write() actor {
+	table := "ab"[m.rand.IntN(2):][:1]
+	row := int64(m.rand.IntN(modelRows+1)) - 1
+	var t Touched
+	moves, version, known := m.cache.Moves(), m.shadow.version, m.analysed()
+	switch {
+	case !known:
+		t.Everything()
+	case table == "a" && m.shadow.trigger:
+		t.Table(moves, "a")
+		t.Table(moves, "b")
+	case row >= 0:
+		t.Row(moves, table, row)
+	default:
+		t.Table(moves, table)
+	}
+	return func() actor {
+		w := m.cache.Begin(&t)
+		if m.rand.IntN(6) == 0 {
+			return m.lose(w, table, row)
+		}
+		return func() actor {
+			written := m.apply(table, row)
+			return func() actor {
+				saw := m.version
+				return func() actor {
+					if known {
+						m.saw(saw, version)
+					}
+					w.Done()
+					return m.acknowledge(written)
+				}
+			}
+		}
+	}
+}
+
+func (m *model) acknowledge(written map[cell]int64) actor {
+	return func() actor {
+		for c, v := range written {
+			m.known[c] = max(m.known[c], v)
+		}
+		return nil
+	}
+}
+
+// lose is a write whose answer never comes: it runs later, or never.
+func (m *model) lose(w *Write, table string, row int64) actor {
+	return func() actor {
+		w.Lose()
+		wait := m.rand.IntN(20)
+		var later actor
+		later = func() actor {
+			if wait--; wait > 0 {
+				return later
+			}
+			if m.rand.IntN(3) > 0 {
+				m.apply(table, row)
+			}
+			return func() actor { w.Settle(); return nil }
+		}
+		return later
+	}
+}
+
+// ddl makes or drops the trigger, by us or by others.
+func (m *model) ddl(own bool) actor {
+	change := func() { m.trigger = !m.trigger; m.version++ }
+	if !own {
+		change()
+		return nil
+	}
+	var t Touched
+	t.Everything()
+	w := m.cache.Begin(&t)
+	return func() actor {
+		change()
+		return func() actor {
+			m.cache.Moved()
+			w.Done()
+			return nil
+		}
+	}
+}
+
+func (m *model) next() actor {
+	if !m.analysed() && m.rand.IntN(3) == 0 {
+		return m.load
+	}
+	switch n := m.rand.IntN(200); {
+	case n < 30:
+		return m.write
+	case n < 50:
+		return func() actor { m.db[cell{"c", 0}]++; return nil }
+	case n == 50:
+		return func() actor { return m.ddl(false) }
+	case n == 51:
+		return func() actor { return m.ddl(true) }
+	}
+	return m.read
+}
+
+// run lets things happen until something is wrong.
+func (m *model) run(steps int) {
+	actors := make([]actor, 8)
+	for range steps {
+		m.tick()
+		i := m.rand.IntN(len(actors))
+		if actors[i] == nil {
+			actors[i] = m.next()
+		}
+		if actors[i] = actors[i](); m.broken != "" {
+			return
+		}
+	}
+}
+
+const modelSteps = 600
+
+func TestProtocolHolds(t *testing.T) {
+	runs := uint64(4000)
+	if testing.Short() {
+		runs = 200
+	}
+	served := 0
+	for seed := range runs {
+		m := newModel(seed, nothing)
+		m.run(modelSteps)
+		if m.broken != "" {
+			t.Fatalf("seed %d: %s", seed, m.broken)
+		}
+		served += m.served
+	}
+	t.Logf("%d runs, %d reads without a request of their own", runs, served)
+	if served < int(runs)*10 {
+		t.Errorf("only %d reads were served by the cache in %d runs: nothing is proven", served, runs)
+	}
+}
+
+// Each step of the protocol is there for a reason: without it something is wrong
+// before long.
+func TestProtocolNeedsEachStep(t *testing.T) {
+	names := map[step]string{bumpBefore: "bump before", bumpAfter: "bump after", mark: "mark", poison: "poison",
+		markedCheck: "check of marks", earlyEpochs: "epochs from before", hitCheck: "check of a hit", joinCheck: "check of a join",
+		moveWorld: "bump of everything for a schema", moveOpen: "open writes for a schema", leaseWall: "wall clock", leaseMono: "monotonic clock"}
+	// Where it takes long to happen the search begins where it did.
+	first := map[step]uint64{moveWorld: 5426, moveOpen: 3414}
+	for drop := bumpBefore; drop <= leaseMono; drop++ {
+		t.Run(names[drop], func(t *testing.T) {
+			for n := range uint64(20000) {
+				seed := first[drop] + n
+				m := newModel(seed, drop)
+				if m.run(modelSteps); m.broken != "" {
+					t.Logf("seed %d: %s", seed, m.broken)
+					return
+				}
+			}
+			t.Error("nothing went wrong")
+		})
+	}
+}
