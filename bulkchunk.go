@@ -75,6 +75,9 @@ func (c *chunk) value(v driver.Value) {
 	case []byte:
 		c.blobs = true
 		c.bytes += len(x)
+	case framedBlob:
+		c.blobs = true
+		c.bytes += len(x)
 	}
 	c.bytes += len(c.text) - before
 }

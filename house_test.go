@@ -24,7 +24,7 @@ const house = "github.com/turso-opt/turso-opt"
 // is not built: whoever adds one decides here where it stands.
 var arrows = map[string][]string{
 	".": {
-		"internal/exec", "internal/hrana", "internal/hranahttp", "internal/lane", "internal/limit", "internal/sqltext",
+		"internal/exec", "internal/frame", "internal/hrana", "internal/hranahttp", "internal/lane", "internal/limit", "internal/sqltext",
 		"internal/stream",
 	},
 	"internal/exec":      {},
@@ -35,6 +35,7 @@ var arrows = map[string][]string{
 	"internal/stream":    {"internal/hranahttp", "internal/hrana", "internal/exec", "internal/sqltext"},
 	"internal/limit":     {},
 	"internal/cache":     {"internal/exec"},
+	"internal/frame":     {},
 	"internal/lane":      {"internal/limit", "internal/stream", "internal/exec"},
 	"hranatest":          {"internal/hrana", "internal/exec", "internal/sqltext"},
 	// What follows serves tests and benchmarks and stands aside.
@@ -53,11 +54,13 @@ var (
 	dependencies = []string{
 		"github.com/antlr4-go/antlr/v4",
 		"github.com/coder/websocket",
+		"github.com/pierrec/lz4/v4",
 		"github.com/tursodatabase/libsql-client-go",
 		"golang.org/x/exp",
 		"google.golang.org/protobuf",
 	}
 	slimDependencies = []string{
+		"github.com/pierrec/lz4/v4",
 		"google.golang.org/protobuf",
 	}
 )

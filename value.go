@@ -32,7 +32,7 @@ func checkNamedValue(nv *driver.NamedValue) error {
 		name = nv.Name
 	}
 	switch nv.Value.(type) {
-	case *batchCall:
+	case *batchCall, framedBlob:
 		return nil
 	case sql.Out, *sql.Out:
 		return fmt.Errorf("turso-opt: argument %s: SQLite has no output parameters", name)
@@ -41,6 +41,7 @@ func checkNamedValue(nv *driver.NamedValue) error {
 	if err != nil {
 		return fmt.Errorf("turso-opt: argument %s of type %T: %w", name, nv.Value, err)
 	}
+	_, framed := nv.Value.(framer)
 	switch x := v.(type) {
 	case bool:
 		v = int64(0)
@@ -48,8 +49,11 @@ func checkNamedValue(nv *driver.NamedValue) error {
 			v = int64(1)
 		}
 	case []byte:
-		if x == nil {
+		switch {
+		case x == nil:
 			v = nil
+		case framed:
+			v = framedBlob(x)
 		}
 	case string:
 		if !utf8.ValidString(x) {
@@ -80,6 +84,8 @@ func toValue(v driver.Value) (exec.Value, error) {
 		if x == nil {
 			return exec.Value{}, nil
 		}
+		return exec.Value{Kind: exec.Blob, Blob: x}, nil
+	case framedBlob:
 		return exec.Value{Kind: exec.Blob, Blob: x}, nil
 	case bool:
 		if x {
