@@ -21,6 +21,15 @@ var (
 	maxWriters = 48
 )
 
+// A holder may be a transaction that nobody goes on with: for ever, if it is the
+// program's own mistake to write beside it before its end. The server takes the
+// lock from such a transaction once another writer waits there for it. So when
+// nobody has left for stuckAfter the next is let in, up to maxStuck at once.
+const (
+	stuckAfter = time.Second
+	maxStuck   = 8
+)
+
 // A Gate lets writers into the server: requests that write, and transactions
 // from their first write to their end. On a long path more may be on their way,
 // since those do not wait inside the server. First in, first out. It is safe for
@@ -30,10 +39,16 @@ type Gate struct {
 	busy    int
 	waiting turnstile
 	law     *limit.Writers
+	stuck   *time.Timer // runs while somebody waits
 }
 
 // NewGate returns an open Gate.
-func NewGate() *Gate { return &Gate{law: limit.NewWriters(inServer, maxWriters)} }
+func NewGate() *Gate {
+	g := &Gate{law: limit.NewWriters(inServer, maxWriters)}
+	g.stuck = time.AfterFunc(stuckAfter, g.unstick)
+	g.stuck.Stop()
+	return g
+}
 
 // A Pass is one writer's right to be inside.
 type Pass struct {
@@ -65,6 +80,9 @@ func (g *Gate) Enter(ctx context.Context) (*Pass, error) {
 		g.mu.Unlock()
 		return pass, nil
 	}
+	if g.waiting.head == nil {
+		g.stuck.Reset(stuckAfter)
+	}
 	t := g.waiting.push()
 	g.mu.Unlock()
 	select {
@@ -79,6 +97,9 @@ func (g *Gate) Enter(ctx context.Context) (*Pass, error) {
 		g.admit()
 	} else {
 		g.waiting.remove(t)
+		if g.waiting.head == nil {
+			g.stuck.Stop()
+		}
 	}
 	return nil, ctx.Err()
 }
@@ -107,8 +128,31 @@ func (p *Pass) Observe(roundTrip, server time.Duration) {
 
 func (g *Gate) admit() {
 	for g.busy < g.law.Limit() && g.waiting.head != nil {
-		g.busy++
-		g.waiting.admit()
+		g.let()
+	}
+}
+
+// let lets the first of those who wait in.
+func (g *Gate) let() {
+	g.busy++
+	g.waiting.admit()
+	if g.waiting.head == nil {
+		g.stuck.Stop()
+	} else {
+		g.stuck.Reset(stuckAfter)
+	}
+}
+
+// unstick lets one in although there is no place.
+func (g *Gate) unstick() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.waiting.head == nil:
+	case g.busy < maxStuck:
+		g.let()
+	default:
+		g.stuck.Reset(stuckAfter)
 	}
 }
 

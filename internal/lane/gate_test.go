@@ -180,3 +180,47 @@ func TestGateFollowsTheServer(t *testing.T) {
 		t.Errorf("%d writers when all of them wait inside", n)
 	}
 }
+
+// Whoever holds the gate and does not go on keeps the others out for a while only,
+// and no more of them than the server bears.
+func TestGateUnstuck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGate()
+		g.law = limit.NewWriters(1, 9)
+		held, _ := g.Enter(context.Background())
+		begin := time.Now()
+		var passes []*Pass
+		for n := 1; n < maxStuck; n++ {
+			p, err := g.Enter(context.Background())
+			if err != nil || time.Since(begin) != time.Duration(n)*stuckAfter {
+				t.Fatalf("the writer %d was let in after %v, %v", n, time.Since(begin), err)
+			}
+			passes = append(passes, p)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+		defer cancel()
+		if _, err := g.Enter(ctx); err == nil {
+			t.Errorf("%d are inside", g.Busy())
+		}
+		for _, p := range append(passes, held) {
+			p.Leave()
+		}
+		// As long as they leave, only one is in.
+		held, _ = g.Enter(context.Background())
+		for range 3 {
+			in := make(chan *Pass)
+			go func() {
+				p, _ := g.Enter(context.Background())
+				in <- p
+			}()
+			time.Sleep(stuckAfter - time.Nanosecond)
+			synctest.Wait()
+			if g.Busy() != 1 {
+				t.Errorf("%d are inside", g.Busy())
+			}
+			held.Leave()
+			held = <-in
+		}
+		held.Leave()
+	})
+}
