@@ -2,6 +2,7 @@
 #
 #   make check   is the tree in order: format, vet, staticcheck, every platform
 #   make test    every module's tests, against a real sqld
+#   make soak    the tests that gain by time, SOAKTIME (10m) each
 #   make fuzz    every fuzz target for FUZZTIME
 #   make bench   the benchmarks; BENCHFLAGS are handed on (--list shows them)
 #   make report  the benchmarks again, into docs/benchmarks.md
@@ -22,7 +23,7 @@ PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 win
 ROOT := $(CURDIR)
 NESTED := $(filter-out $(ROOT),$(shell go list -m -f '{{.Dir}}'))
 
-.PHONY: check format vet staticcheck platforms modules house test sqld fuzz bench report peers
+.PHONY: check format vet staticcheck platforms modules house test soak sqld fuzz bench report peers
 
 check: format modules vet staticcheck platforms house
 
@@ -66,6 +67,11 @@ test: sqld
 	GOWORK=off go test -race $(TESTFLAGS) ./...
 	GOWORK=off CGO_ENABLED=0 go test $(TESTFLAGS) ./...
 	@set -e; for m in $(NESTED); do echo "go test, $$m"; (cd $$m && go test -race $(TESTFLAGS) ./...); done
+
+SOAKTIME ?= 10m
+soak: sqld
+	TURSO_OPT_SOAK=$(SOAKTIME) TURSO_OPT_DIFFERENTIAL=$(SOAKTIME) GOWORK=off \
+		go test -race -count=1 -v -timeout=3h -run '^(TestStress|TestDifferential)$$' .
 
 sqld:
 	@tools/sqld.sh >/dev/null
