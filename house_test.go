@@ -24,15 +24,16 @@ const house = "github.com/turso-opt/turso-opt"
 // is not built: whoever adds one decides here where it stands.
 var arrows = map[string][]string{
 	".": {
-		"internal/exec", "internal/frame", "internal/hrana", "internal/hranahttp", "internal/lane", "internal/limit", "internal/sqltext",
+		"internal/exec", "internal/frame", "internal/histogram", "internal/hrana", "internal/hranahttp", "internal/lane", "internal/limit", "internal/sqltext",
 		"internal/stream",
 	},
 	"internal/exec":      {},
 	"internal/sqltext":   {"internal/exec"},
 	"internal/hrana":     {"internal/exec"},
-	"internal/hranahttp": {"internal/hrana", "internal/http1", "internal/exec"},
+	"internal/hranahttp": {"internal/histogram", "internal/hrana", "internal/http1", "internal/exec"},
 	"internal/http1":     {},
-	"internal/stream":    {"internal/hranahttp", "internal/hrana", "internal/exec", "internal/sqltext"},
+	"internal/histogram": {},
+	"internal/stream":    {"internal/histogram", "internal/hranahttp", "internal/hrana", "internal/exec", "internal/sqltext"},
 	"internal/limit":     {},
 	"internal/cache":     {"internal/exec"},
 	"internal/frame":     {},

@@ -14,6 +14,14 @@ type Stats struct {
 	Requests   RequestStats
 	Streams    StreamStats
 	KeepAlive  KeepAliveStats
+	// Took is how long requests have taken that the server has answered: from when
+	// they were ready to be sent to the last byte of the answer, so that waiting for
+	// a connection is in it and waiting for a lane is not. Results that are too
+	// large for one answer are not among them, and neither are pings.
+	Took Histogram
+	// Served is how long the server has worked on requests, by what it tells. What
+	// Took is beyond it is the path, and the server's own queues.
+	Served Histogram
 }
 
 // LaneStats are those of statements that share requests.
@@ -107,6 +115,8 @@ func (c *Connector) Stats() Stats {
 			Closed: streams.Closed, Pings: streams.Pings,
 		},
 		KeepAlive: c.keepAliveStats(),
+		Took:      snapshot(c.client.Took()),
+		Served:    snapshot(c.pool.Served()),
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/histogram"
 	"github.com/turso-opt/turso-opt/internal/http1"
 )
 
@@ -82,7 +83,9 @@ type Client struct {
 	auth     auth
 	neg      negotiation
 	counters counters
-	limit    int64 // maxResponse
+	// took is how long exchanges have taken that ended in an answer to a pipeline.
+	took  histogram.Histogram
+	limit int64 // maxResponse
 
 	sockets   http1.Sockets
 	pool      *http1.Pool
@@ -154,6 +157,11 @@ func (c *Client) Counters() Counters {
 	n.Dials, n.BytesSent, n.BytesReceived = c.sockets.Counts()
 	return n
 }
+
+// Took is how long requests have taken, from when they were ready to be sent to the
+// last byte of the answer: waiting for a connection and renewing a token included,
+// pings, cursors and failures not.
+func (c *Client) Took() *histogram.Histogram { return &c.took }
 
 // insideKey marks the contexts of the client's own goroutines. What they begin
 // while it closes ends something that was begun before: a stream is closed, and

@@ -157,6 +157,7 @@ func (f *flight) outcome() (*Reply, error) {
 
 // exchange makes one round trip, or two if the token had to be renewed.
 func (c *Client) exchange(ctx context.Context, q *call, want int) (*Reply, *exec.Error) {
+	began := time.Now()
 	a, failed := c.send(ctx, q)
 	if failed != nil {
 		return nil, failed
@@ -165,6 +166,7 @@ func (c *Client) exchange(ctx context.Context, q *call, want int) (*Reply, *exec
 	defer buf.free()
 	err := buf.readFrom(a.body, a.length, c.limit)
 	a.body.Close()
+	took := time.Since(began)
 	if err != nil {
 		c.counters.failed.Add(1)
 		return nil, c.broken(ctx, err, true)
@@ -177,6 +179,7 @@ func (c *Client) exchange(ctx context.Context, q *call, want int) (*Reply, *exec
 		c.counters.failed.Add(1)
 		return nil, c.notHrana(a.foreign, err)
 	}
+	c.took.Record(took)
 	c.answered()
 	return &Reply{Baton: decoded.Baton, Endpoint: c.follow(q.ep, decoded.BaseURL), Results: decoded.Results}, nil
 }

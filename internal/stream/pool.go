@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/histogram"
 	"github.com/turso-opt/turso-opt/internal/hrana"
 	"github.com/turso-opt/turso-opt/internal/hranahttp"
 )
@@ -45,6 +46,9 @@ type Pool struct {
 	// noClose: the server, of version 2, does not know close.
 	noClose atomic.Bool
 
+	// served is the server's time for requests that told it.
+	served histogram.Histogram
+
 	opened, reused, expired, retries, closes, pings atomic.Uint64
 }
 
@@ -74,6 +78,10 @@ func (p *Pool) Counters() Counters {
 	return Counters{Opened: p.opened.Load(), Reused: p.reused.Load(), Expired: p.expired.Load(),
 		Closed: p.closes.Load(), Retries: p.retries.Load(), Pings: p.pings.Load()}
 }
+
+// Served is how long the server has worked on requests, all their statements
+// together, where it has told.
+func (p *Pool) Served() *histogram.Histogram { return &p.served }
 
 // SchemaChanged says that a statement that may change the schema has run.
 func (p *Pool) SchemaChanged() { p.schema.Add(1) }

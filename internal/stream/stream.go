@@ -204,6 +204,9 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 	}
 	o := p.outcome(&c, results)
 	s.learn(p, o)
+	if t := o.ServerTime(); t > 0 {
+		s.pool.served.Record(t)
+	}
 	if h.learn(class, asked, results) && s.level == hranahttp.V3Protobuf && o.wrote() {
 		s.pool.askIndex(ctx)
 	}
