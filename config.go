@@ -104,6 +104,9 @@ type Config struct {
 	// Lanes is the number of requests of reads in flight: zero has it adapt to
 	// what the server can do.
 	Lanes int
+	// Retry has the driver send again what certainly was not executed or only
+	// reads; nil means on. See docs/semantics.md for what is sent again and when.
+	Retry *bool
 	// TxLock is the lock of a BEGIN that does not name one.
 	TxLock TxLock
 	// ConnectTimeout bounds dialling and the TLS handshake: zero means
@@ -174,6 +177,10 @@ func (c *Config) Clone() *Config {
 	if c.Coalesce != nil {
 		v := *c.Coalesce
 		d.Coalesce = &v
+	}
+	if c.Retry != nil {
+		v := *c.Retry
+		d.Retry = &v
 	}
 	if c.ParseTime != nil {
 		v := *c.ParseTime

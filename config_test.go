@@ -38,6 +38,7 @@ var settings = map[string]setting{
 	"coalesce":              {"Coalesce", "off", "on"},
 	"group_commit":          {"GroupCommit", "on", "off"},
 	"lanes":                 {"Lanes", "1", "auto"},
+	"retry":                 {"Retry", "off", "on"},
 	"_txlock":               {"TxLock", "immediate", tursoopt.TxDeferred.String()},
 	"connect_timeout":       {"ConnectTimeout", "1s", shortDuration(tursoopt.DefaultConnectTimeout)},
 	"timeout":               {"Timeout", "1s", shortDuration(tursoopt.DefaultTimeout)},

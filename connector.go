@@ -13,6 +13,7 @@ import (
 	"github.com/turso-opt/turso-opt/internal/exec"
 	"github.com/turso-opt/turso-opt/internal/hranahttp"
 	"github.com/turso-opt/turso-opt/internal/lane"
+	"github.com/turso-opt/turso-opt/internal/limit"
 	"github.com/turso-opt/turso-opt/internal/sqltext"
 	"github.com/turso-opt/turso-opt/internal/stream"
 )
@@ -37,6 +38,7 @@ type Connector struct {
 
 	// What follows is the native base's.
 	client *hranahttp.Client
+	budget *limit.Budget // nil with Retry off
 	pool   *stream.Pool
 	lanes  *lane.Lanes
 	exec   exec.Executor // the layers, the topmost first
@@ -121,8 +123,10 @@ func newConnector(cfg *Config) (*Connector, error) {
 		hc.Encoding = hranahttp.OnlyProtobuf
 	}
 	c.client = hranahttp.New(hc)
-	c.pool = stream.NewPool(c.client, nil)
-	c.lanes = lane.New(lane.Config{Streams: c.pool, Coalesce: cfg.coalesce(), GroupCommit: cfg.GroupCommit, Lanes: cfg.Lanes, Late: time.Duration(lateAfter.Load())})
+	c.budget = cfg.retryBudget()
+	c.pool = stream.NewPool(c.client, c.budget, nil)
+	c.lanes = lane.New(lane.Config{Streams: c.pool, Coalesce: cfg.coalesce(), GroupCommit: cfg.GroupCommit, Lanes: cfg.Lanes,
+		Budget: c.budget, Late: time.Duration(lateAfter.Load())})
 	c.exec = c.lanes
 	c.layers = []string{lanesName(cfg), "streams", "http"}
 	c.stmts = sqltext.NewCache(cfg.stmtCache())

@@ -15,7 +15,7 @@ import (
 var dsnParams = []string{
 	"authToken", "auth_token", "jwt", "tls", "remote_encryption_key", "proxy", "base", "encoding",
 	"stmt_cache", "coalesce", "group_commit", "lanes", "keepalive", "stale_after", "ping_timeout", "keepalive_idle_stop", "warm_conns",
-	"pool_min", "pool_max", "_txlock", "connect_timeout", "timeout", "parse_time",
+	"pool_min", "pool_max", "retry", "_txlock", "connect_timeout", "timeout", "parse_time",
 }
 
 // sqliteParams are those of SQLite's own URI file names.
@@ -159,6 +159,8 @@ func (c *Config) set(name, value string) (err error) {
 		c.PoolMin, err = parsePoolSize(value)
 	case "pool_max":
 		c.PoolMax, err = parsePoolSize(value)
+	case "retry":
+		c.Retry, err = parseSwitch(value)
 	case "_txlock":
 		switch value {
 		case "deferred":
@@ -259,6 +261,7 @@ func (c *Config) FormatDSN() string {
 	if c.PoolMax != 0 {
 		add("pool_max", strconv.Itoa(c.PoolMax))
 	}
+	add("retry", formatSwitch(c.Retry, "on", "off"))
 	if c.TxLock != TxDefault {
 		add("_txlock", c.TxLock.String())
 	}

@@ -33,7 +33,7 @@ var arrows = map[string][]string{
 	"internal/hranahttp": {"internal/histogram", "internal/hrana", "internal/http1", "internal/exec"},
 	"internal/http1":     {},
 	"internal/histogram": {},
-	"internal/stream":    {"internal/histogram", "internal/hranahttp", "internal/hrana", "internal/exec", "internal/sqltext"},
+	"internal/stream":    {"internal/histogram", "internal/hranahttp", "internal/hrana", "internal/exec", "internal/sqltext", "internal/limit"},
 	"internal/limit":     {},
 	"internal/cache":     {"internal/exec"},
 	"internal/frame":     {},

@@ -63,8 +63,13 @@ type RequestStats struct {
 	// Sent counts HTTP requests, Failed those of them that did not end in a
 	// complete answer of status 200.
 	Sent, Failed uint64
-	// Retries counts requests that were sent again.
+	// Retries counts requests that were sent again, for whatever reason: because a
+	// stream was gone, a connection broken, the server at its limit, the database
+	// locked or a token renewed.
 	Retries uint64
+	// RetriesWithheld counts requests that would have been sent again if the budget
+	// for that had not been used up.
+	RetriesWithheld uint64
 	// Dials counts connections opened.
 	Dials uint64
 	// BytesSent and BytesReceived count what went over the connections, TLS
@@ -107,7 +112,8 @@ func (c *Connector) Stats() Stats {
 			Grouped: lanes.Committed, Groups: lanes.Groups, Ungrouped: lanes.Ungrouped,
 		},
 		Requests: RequestStats{
-			Sent: http.Requests, Failed: http.Failed, Retries: streams.Retries, Dials: http.Dials,
+			Sent: http.Requests, Failed: http.Failed, Dials: http.Dials,
+			Retries: streams.Retries + lanes.Resent + http.Renewed, RetriesWithheld: c.budget.Denied(),
 			BytesSent: http.BytesSent, BytesReceived: http.BytesReceived, TokenRefreshes: http.TokenRefresh,
 		},
 		Streams: StreamStats{

@@ -60,12 +60,19 @@ func (s *session) send(ctx context.Context, class exec.Class, p *stream.Plan) (*
 	return o, err
 }
 
-// patiently runs f, and again after a while if the server has no stream free.
+// patiently runs f, and again after a while if the server has no stream free. What
+// the stream may hold is lost when that happens, so it is not for a session that
+// has something on it.
 func (s *session) patiently(ctx context.Context, class exec.Class, f func() (*stream.Outcome, error)) (o *stream.Outcome, err error) {
-	err = s.lanes.Patiently(ctx, class, func() error {
+	run := func() error {
 		o, err = f()
 		return err
-	})
+	}
+	if s.tx == txOpen || s.settings {
+		err = s.lanes.Once(run)
+	} else {
+		err = s.lanes.Patiently(ctx, class, run)
+	}
 	return o, err
 }
 

@@ -56,6 +56,9 @@ type Error struct {
 	Status int
 	// RetryAfter is what the server asked for, 0 if it did not.
 	RetryAfter time.Duration
+	// Hopeless: the same request would fail the same way, as with a name that
+	// nobody knows or a certificate that is not trusted.
+	Hopeless bool
 	// StreamLost: the server's stream is gone, or in a state nobody knows.
 	StreamLost bool
 	// Err is the cause below, for errors.Is and errors.As; may be nil.

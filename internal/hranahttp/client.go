@@ -112,9 +112,10 @@ type Counters struct {
 	BytesSent     uint64 // on the connections, TLS and HTTP included
 	BytesReceived uint64
 	TokenRefresh  uint64 // tokens fetched again after a 401
+	Renewed       uint64 // requests sent again with such a token
 }
 
-type counters struct{ requests, failed, tokens atomic.Uint64 }
+type counters struct{ requests, failed, tokens, renewed atomic.Uint64 }
 
 // New returns a Client; it sends nothing.
 func New(cfg Config) *Client { return newClient(cfg, http.ProxyFromEnvironment) }
@@ -153,7 +154,7 @@ func newClient(cfg Config, proxy func(*http.Request) (*url.URL, error)) *Client 
 
 // Counters returns what has been counted so far.
 func (c *Client) Counters() Counters {
-	n := Counters{Requests: c.counters.requests.Load(), Failed: c.counters.failed.Load(), TokenRefresh: c.counters.tokens.Load()}
+	n := Counters{Requests: c.counters.requests.Load(), Failed: c.counters.failed.Load(), TokenRefresh: c.counters.tokens.Load(), Renewed: c.counters.renewed.Load()}
 	n.Dials, n.BytesSent, n.BytesReceived = c.sockets.Counts()
 	return n
 }

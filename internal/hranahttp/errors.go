@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"net"
 	"net/url"
 	"strings"
 
@@ -38,7 +39,7 @@ func (c *Client) broken(ctx context.Context, err error, sent bool) *exec.Error {
 	case c.life.Err() != nil:
 		return closedError(sent)
 	}
-	e := &exec.Error{Source: exec.FromTransport, StreamLost: true, Err: c.redacted(err)}
+	e := &exec.Error{Source: exec.FromTransport, StreamLost: true, Err: c.redacted(err), Hopeless: hopeless(err)}
 	if !sent {
 		e.Proof = exec.NotExecuted
 	}
@@ -61,6 +62,19 @@ func (c *Client) broken(ctx context.Context, err error, sent bool) *exec.Error {
 		e.Message = "the connection broke before the answer was complete"
 	}
 	return e
+}
+
+// hopeless tells whether another attempt at once would fail the same way: what is
+// wrong is a name, a certificate or a setting, or connect_timeout has passed, which
+// is as long as the caller wants to wait for a connection.
+func hopeless(err error) bool {
+	var name *net.DNSError
+	var timeout *connectTimeout
+	var cert *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	var alert tls.AlertError
+	return errors.As(err, &name) && name.IsNotFound || errors.As(err, &timeout) || errors.As(err, &cert) ||
+		errors.As(err, &record) || errors.As(err, &alert) || errors.Is(err, http1.ErrTLS) || errors.Is(err, errProxy)
 }
 
 // notHrana is for an answer of status 200 that is not Hrana: the server may have

@@ -53,6 +53,7 @@ func (c *Client) send(ctx context.Context, q *call) (answer, *exec.Error) {
 		if c.renew(ctx, cred) == nil {
 			return answer{}, err
 		}
+		c.counters.renewed.Add(1)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/limit"
 	"github.com/turso-opt/turso-opt/internal/stream"
 )
 
@@ -261,7 +262,7 @@ func bubble(t *testing.T, cfg Config, body func(t *testing.T, f *fake, l *Lanes)
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
-		cfg.Streams = f
+		cfg.Streams, cfg.Budget = f, new(limit.Budget)
 		l := New(cfg)
 		body(t, f, l)
 		f.close()

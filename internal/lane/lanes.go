@@ -31,6 +31,9 @@ type Config struct {
 	GroupCommit bool
 	// Lanes is the number of lanes for reads; 0 has it adapt.
 	Lanes int
+	// Budget is what may be sent again because of the server's troubles; nil for
+	// nothing.
+	Budget *limit.Budget
 	// Late is the least time after which a request is late; 0 for LateAfter.
 	Late time.Duration
 }
@@ -58,6 +61,7 @@ type Lanes struct {
 	streams  Streams
 	coalesce bool
 	late     time.Duration
+	budget   *limit.Budget
 	wide     chan struct{}
 	reads    *line
 	gate     *Gate
@@ -68,7 +72,7 @@ type Lanes struct {
 
 type counters struct {
 	alone, shared, requests, again, hedged, backoffs, late atomic.Uint64
-	committed, groups, ungrouped, locked                   atomic.Uint64
+	committed, groups, ungrouped, locked, resent           atomic.Uint64
 }
 
 // Counters is a snapshot of what Lanes have done.
@@ -85,6 +89,7 @@ type Counters struct {
 	Groups    uint64 // transactions that writes shared
 	Ungrouped uint64 // writes run one by one because their transaction had failed
 	Locked    uint64 // requests of writes that found the database locked
+	Resent    uint64 // requests sent again, after a backoff or because of a lock
 	Waiting   int    // statements that wait for a lane now
 	Writers   int    // writers that the gate lets in now
 	Writing   int    // writers that are in now
@@ -92,7 +97,7 @@ type Counters struct {
 
 // New returns Lanes over streams.
 func New(cfg Config) *Lanes {
-	l := &Lanes{streams: cfg.Streams, coalesce: cfg.Coalesce, wide: make(chan struct{}, wideLanes), gate: NewGate()}
+	l := &Lanes{streams: cfg.Streams, coalesce: cfg.Coalesce, budget: cfg.Budget, wide: make(chan struct{}, wideLanes), gate: NewGate()}
 	if l.late = cfg.Late; l.late == 0 {
 		l.late = LateAfter
 	}
@@ -126,7 +131,7 @@ func (l *Lanes) Counters() Counters {
 		Lanes: l.reads.limit(), Alone: n.alone.Load(), Shared: n.shared.Load(), Requests: n.requests.Load(),
 		Again: n.again.Load(), Hedged: n.hedged.Load(), Late: n.late.Load(), Backoffs: n.backoffs.Load(),
 		Committed: n.committed.Load(), Groups: n.groups.Load(), Ungrouped: n.ungrouped.Load(),
-		Locked:  n.locked.Load(),
+		Locked: n.locked.Load(), Resent: n.resent.Load(),
 		Waiting: waiting, Writers: l.gate.Capacity(), Writing: l.gate.Busy(),
 	}
 }

@@ -2,53 +2,55 @@ package lane
 
 import (
 	"context"
-	"math/rand/v2"
 	"time"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/limit"
 )
 
 // Waiting for a server at its limit.
 const (
-	firstBackoff = 20 * time.Millisecond
-	lastBackoff  = 2 * time.Second
-	maxBackoffs  = 8
+	maxBackoffs = 8
 	// longestWait is the longest that a server may ask for; the error of one that
 	// asks for more is the caller's.
 	longestWait = 30 * time.Second
 )
 
 // refused tells whether the server has refused a request because it is at a
-// limit of its own, and it may be sent again.
+// limit of its own, and it may be sent again. The stream is lost with it where
+// there was one, so who holds state on it must not ask.
 func refused(err error, class exec.Class) bool {
 	e, ok := err.(*exec.Error)
 	return ok && e.Source == exec.FromServer && (e.Status == 429 || e.Status == 503) &&
-		(class == exec.Read || e.Proof == exec.NotExecuted) && !e.StreamLost
+		(class == exec.Read || e.Proof == exec.NotExecuted)
+}
+
+// Once runs f, which sends a request for the first time and only once.
+func (l *Lanes) Once(f func() error) error {
+	l.budget.Earn()
+	return f()
 }
 
 // Patiently runs f, and again for as long as the server refuses because it is at a
 // limit of its own, after a wait that grows and that the server may set. It
-// returns f's last error.
+// returns f's last error. All that is sent again is taken from one budget, and
+// nothing waits beyond ctx's deadline: the error comes at once then.
 func (l *Lanes) Patiently(ctx context.Context, class exec.Class, f func() error) error {
-	err := f()
-	if !refused(err, class) {
-		return err
-	}
-	backoff := firstBackoff
-	for range maxBackoffs {
+	err := l.Once(f)
+	var backoff limit.Backoff
+	for try := 0; refused(err, class); try++ {
 		l.reads.overloaded()
-		wait := max(rand.N(backoff), err.(*exec.Error).RetryAfter)
-		if deadline, ok := ctx.Deadline(); wait > longestWait || ok && time.Until(deadline) < wait {
-			return err
+		wait := backoff.Next(err.(*exec.Error).RetryAfter)
+		deadline, ok := ctx.Deadline()
+		if try == maxBackoffs || wait > longestWait || ok && time.Until(deadline) <= wait || !l.budget.Spend() {
+			break
 		}
 		l.counters.backoffs.Add(1)
 		if !sleep(ctx, wait) {
 			return ended(ctx, false)
 		}
-		backoff = min(2*backoff, lastBackoff)
-		if err = f(); !refused(err, class) {
-			return err
-		}
+		l.counters.resent.Add(1)
+		err = f()
 	}
 	return err
 }

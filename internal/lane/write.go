@@ -5,14 +5,15 @@ import (
 	"time"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/limit"
 	"github.com/turso-opt/turso-opt/internal/stream"
 )
 
 // A database that is locked is tried again: under contention sqld says so now
 // and then to a writer that has not waited for its turn.
 const (
-	firstBusy = 2 * time.Millisecond
-	lastBusy  = 250 * time.Millisecond
+	firstBusy = 4 * time.Millisecond
+	lastBusy  = 500 * time.Millisecond
 	maxBusy   = 10
 )
 
@@ -50,13 +51,20 @@ func (l *Lanes) writeInside(ctx context.Context, pass *Pass, req *exec.Request) 
 }
 
 // WhileLocked runs f, and again after a while for as long as it reports that the
-// database is locked, a few times at most and not beyond ctx.
+// database is locked, a few times at most and not beyond ctx. That is not taken
+// from the budget: the server is well, and the gate keeps writers few.
 func (l *Lanes) WhileLocked(ctx context.Context, f func() (locked bool)) {
-	backoff := firstBusy
-	for try := 1; f() && try < maxBusy && sleep(ctx, backoff); try++ {
+	backoff := limit.Backoff{First: firstBusy, Last: lastBusy}
+	for try := 1; f() && l.budget != nil && try < maxBusy && sleepWithin(ctx, backoff.Next(0)); try++ {
 		l.counters.locked.Add(1)
-		backoff = min(2*backoff, lastBusy)
+		l.counters.resent.Add(1)
 	}
+}
+
+// sleepWithin is sleep that is not begun if the context's deadline comes first.
+func sleepWithin(ctx context.Context, d time.Duration) bool {
+	deadline, ok := ctx.Deadline()
+	return (!ok || time.Until(deadline) > d) && sleep(ctx, d)
 }
 
 // Locked tells whether a statement has failed because another connection had

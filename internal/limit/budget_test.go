@@ -57,4 +57,26 @@ func TestBackoffGrowsWithJitterAndObeysTheServer(t *testing.T) {
 	if got := b.Next(time.Minute); got != time.Minute {
 		t.Errorf("the server asks for a minute, and gets %v", got)
 	}
+	short := Backoff{First: 2 * time.Millisecond, Last: 8 * time.Millisecond}
+	for i := range 100 {
+		bound := min(2*time.Millisecond<<min(i, 10), 8*time.Millisecond) + time.Millisecond
+		if got := short.Next(0); got > bound {
+			t.Errorf("wait %d is %v, want at most %v", i, got, bound)
+		}
+	}
+}
+
+// Without a budget nothing is sent again; with one, what it refused is counted.
+func TestBudgetOfNothing(t *testing.T) {
+	var none *Budget
+	if none.Earn(); none.Spend() || none.Denied() != 0 {
+		t.Error("a budget of nothing gives")
+	}
+	var b Budget
+	for range reserve + 3 {
+		b.Spend()
+	}
+	if b.Denied() != 3 {
+		t.Errorf("%d refused, want 3", b.Denied())
+	}
 }

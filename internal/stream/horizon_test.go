@@ -22,7 +22,7 @@ func newReplica(t *testing.T, encoding hranahttp.Preference) (primary, replica *
 		t.Fatal(err)
 	}
 	client := hranahttp.New(hranahttp.Config{URL: u, Encoding: encoding})
-	p = NewPool(client, nil)
+	p = NewPool(client, nil, nil)
 	t.Cleanup(func() {
 		p.Close()
 		client.Close()
@@ -188,7 +188,7 @@ func TestAPrimaryIsKnown(t *testing.T) {
 	server := sqld.ForTest(t, sqld.Options{})
 	u, _ := url.Parse(server.URL())
 	client := hranahttp.New(hranahttp.Config{URL: u})
-	p := NewPool(client, nil)
+	p := NewPool(client, nil, nil)
 	defer client.Close()
 	defer p.Close()
 	p.must(t, exec.Write, stmt("CREATE TABLE t (a INTEGER PRIMARY KEY, b)"))

@@ -10,6 +10,7 @@ import (
 	"github.com/turso-opt/turso-opt/internal/histogram"
 	"github.com/turso-opt/turso-opt/internal/hrana"
 	"github.com/turso-opt/turso-opt/internal/hranahttp"
+	"github.com/turso-opt/turso-opt/internal/limit"
 )
 
 const (
@@ -34,6 +35,8 @@ type Pool struct {
 	now    func() time.Time
 	idle   time.Duration
 	keeper keeper
+	// budget is what may be sent again; nil for what must be only.
+	budget *limit.Budget
 
 	mu   sync.Mutex
 	free []*Stream // the last used at the end
@@ -62,13 +65,14 @@ type Counters struct {
 	Pings   uint64 // requests that kept a session's stream alive
 }
 
-// NewPool returns a Pool of streams of client. now is the clock; nil for the
-// system's.
-func NewPool(client *hranahttp.Client, now func() time.Time) *Pool {
+// NewPool returns a Pool of streams of client. budget bounds what is sent again,
+// beside what a refused baton makes necessary; nil for nothing. now is the clock;
+// nil for the system's.
+func NewPool(client *hranahttp.Client, budget *limit.Budget, now func() time.Time) *Pool {
 	if now == nil {
 		now = time.Now
 	}
-	p := &Pool{client: client, now: now, idle: IdleLimit}
+	p := &Pool{client: client, budget: budget, now: now, idle: IdleLimit}
 	p.keeper.pool = p
 	return p
 }

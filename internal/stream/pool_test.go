@@ -9,6 +9,7 @@ import (
 
 	"github.com/turso-opt/turso-opt/hranatest"
 	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/limit"
 )
 
 // Statements one after the other use one stream for reads and one for writes.
@@ -82,6 +83,7 @@ func TestPoolRetriesOnlyReads(t *testing.T) {
 		for _, f := range []hranatest.Fault{hranatest.DropBefore, hranatest.DropAfter, hranatest.Truncate} {
 			for _, faults := range []int{maxAttempts - 1, maxAttempts} {
 				r.server.Inject(faults, f)
+				r.budget = new(limit.Budget)
 				before := r.posts()
 				_, err := r.do(exec.Read, exec.Stmt{SQL: "SELECT 1"})
 				if faults < maxAttempts != (err == nil) {

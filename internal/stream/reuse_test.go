@@ -18,7 +18,7 @@ func TestReadsAndWritesByTurnsOpenNoStreamsForever(t *testing.T) {
 		t.Fatal(err)
 	}
 	client := hranahttp.New(hranahttp.Config{URL: u})
-	p := NewPool(client, nil)
+	p := NewPool(client, nil, nil)
 	defer client.Close()
 	defer p.Close()
 	do := func(class exec.Class, sql string) {

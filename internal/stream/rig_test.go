@@ -13,6 +13,7 @@ import (
 	"github.com/turso-opt/turso-opt/hranatest"
 	"github.com/turso-opt/turso-opt/internal/exec"
 	"github.com/turso-opt/turso-opt/internal/hranahttp"
+	"github.com/turso-opt/turso-opt/internal/limit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -35,7 +36,7 @@ func newRig(t testing.TB, o hranatest.Options) *rig {
 		t.Fatal(err)
 	}
 	r.client = hranahttp.New(hranahttp.Config{URL: u, LateTimeout: time.Minute})
-	r.Pool = NewPool(r.client, func() time.Time {
+	r.Pool = NewPool(r.client, new(limit.Budget), func() time.Time {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		return r.at

@@ -172,7 +172,8 @@ func (s *Stream) Large(ctx context.Context, stmt *exec.Stmt, begin string, guard
 	}
 	plan := Plan{Begin: begin, Guard: guard, Stmts: []exec.Stmt{*stmt}}
 	s.pool.arrive(ctx, level, &plan)
-	for attempt := 1; ; attempt++ {
+	var t tries
+	for {
 		o, err := s.large(ctx, level, &plan)
 		if err == nil {
 			s.largeState(ctx, &plan, o)
@@ -181,10 +182,9 @@ func (s *Stream) Large(ctx context.Context, stmt *exec.Stmt, begin string, guard
 		if s.pinned && err.StreamLost {
 			s.lost = err
 		}
-		if s.pinned || !again(ctx, exec.Read, err, attempt) {
-			return nil, err
+		if s.lost != nil || !t.again(ctx, s.pool, exec.Read, err) {
+			return nil, t.told(ctx, err)
 		}
-		s.pool.retries.Add(1)
 	}
 }
 

@@ -120,7 +120,8 @@ func (s *Stream) Run(ctx context.Context, class exec.Class, p *Plan) (*Outcome, 
 	if s.pinned && class == exec.Read {
 		s.pool.arrive(ctx, s.level, p)
 	}
-	for attempt := 1; ; attempt++ {
+	var t tries
+	for {
 		o, err := s.attempt(ctx, class, p)
 		if err == nil {
 			return o, nil
@@ -128,10 +129,9 @@ func (s *Stream) Run(ctx context.Context, class exec.Class, p *Plan) (*Outcome, 
 		if s.pinned && err.StreamLost {
 			s.lost = err
 		}
-		if s.pinned || !again(ctx, class, err, attempt) {
-			return nil, err
+		if s.lost != nil || !t.again(ctx, s.pool, class, err) {
+			return nil, t.told(ctx, err)
 		}
-		s.pool.retries.Add(1)
 	}
 }
 
@@ -290,24 +290,6 @@ func (s *Stream) learn(p *Plan, o *Outcome) {
 		}
 	}
 }
-
-// again decides whether to send a request once more: a broken connection or a
-// refused baton cost nothing but a new stream, and whatever could be executed
-// twice is not sent twice.
-func again(ctx context.Context, class exec.Class, err *exec.Error, attempt int) bool {
-	if attempt >= maxAttempts || ctx.Err() != nil || err.Source == exec.FromClient {
-		return false
-	}
-	if class != exec.Read && err.Proof != exec.NotExecuted {
-		return false
-	}
-	// A stream that was lost is replaced. What failed without one (refused, 401,
-	// no such host) would fail again.
-	return err.StreamLost && (err.Source == exec.FromServer || err.Source == exec.FromTransport)
-}
-
-// maxAttempts bounds how often one statement is sent.
-const maxAttempts = 3
 
 // End gives the stream up. If the server holds it, it is told so beside. It does
 // not wait: a ping that is under way is waited for beside, too.

@@ -130,7 +130,7 @@ func onSqld(t testing.TB, c netem.Conditions) (*Pool, *netem.Proxy) {
 		t.Fatal(err)
 	}
 	client := hranahttp.New(hranahttp.Config{URL: u, LateTimeout: time.Minute})
-	p := NewPool(client, nil)
+	p := NewPool(client, nil, nil)
 	t.Cleanup(func() {
 		p.Close()
 		client.Close()
