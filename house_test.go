@@ -34,6 +34,7 @@ var arrows = map[string][]string{
 	"internal/http1":     {},
 	"internal/histogram": {},
 	"internal/stream":    {"internal/histogram", "internal/hranahttp", "internal/hrana", "internal/exec", "internal/sqltext", "internal/limit"},
+	"internal/shadow":    {"internal/sqltext"},
 	"internal/limit":     {},
 	"internal/cache":     {"internal/exec"},
 	"internal/frame":     {},

@@ -1,0 +1,15 @@
+// Package shadow knows what a statement touches without sending it: which tables
+// it reads and writes, through views, triggers and cascades, whether its answer
+// depends on nothing else, and whether it is about one row alone.
+//
+// It asks SQLite itself. A copy of the server's schema, without a row in it, is
+// kept in memory, and each distinct text is compiled there once, as EXPLAIN.
+// That gives two accounts: what SQLite's authorizer was asked while it compiled,
+// and the program that would run. Neither is complete on its own. The authorizer
+// is not told of sqlite_sequence, nor of the functions of generated columns; the
+// program does not name virtual tables. So a table counts if either of them
+// names it, and whatever neither explains is Unknown.
+//
+// Everything here is decided so that a mistake can only be one of caution: a
+// table too many, a read that is not cached.
+package shadow
