@@ -96,8 +96,8 @@ var opcodes = map[string]opcode{
 	"SeekRowid": {cursor: seeks}, "NotExists": {cursor: seeks},
 
 	"Column": {writes: "3", cursor: stays}, "RowData": {writes: "2", cursor: stays},
-	"Offset": {writes: "3", cursor: stays}, "ColumnsUsed": {cursor: stays},
-	"NullRow": {cursor: stays}, "Close": {cursor: stays}, "FinishSeek": {cursor: stays},
+	"ColumnsUsed": {cursor: stays},
+	"NullRow":     {cursor: stays}, "Close": {cursor: stays}, "FinishSeek": {cursor: stays},
 	"IfNullRow": {writes: "3", cursor: stays}, "IsType": {cursor: stays},
 	"Insert": {cursor: stays}, "Delete": {cursor: stays},
 	"IdxInsert": {cursor: stays}, "IdxDelete": {cursor: stays},

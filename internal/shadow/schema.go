@@ -35,6 +35,8 @@ type mirror struct {
 	kinds map[string]kind
 	// contents are the tables in which a virtual table keeps its content.
 	contents map[string][]string
+	// words are those in the definitions of tables, in lower case.
+	words map[string]bool
 	// roots are the root pages of tables and indexes.
 	roots map[int]tree
 	// partial says what could not be made that writes may depend on, "" if
@@ -77,6 +79,7 @@ func newMirror(s Schema) (*mirror, error) {
 	m := &mirror{
 		version: s.Version, db: db,
 		kinds: make(map[string]kind), contents: make(map[string][]string), roots: make(map[int]tree),
+		words: make(map[string]bool),
 	}
 	if err := m.fill(s); err != nil {
 		_ = db.Close()
@@ -188,6 +191,11 @@ func (m *mirror) catalogue(objects []Object) error {
 		default:
 			m.kinds[name] = kindTable
 		}
+		if o.Type == "table" {
+			for word := range strings.FieldsFuncSeq(lower(o.SQL), notInName) {
+				m.words[word] = true
+			}
+		}
 		if name == "libsql_wasm_func_table" {
 			m.impure = "the database has functions of its own"
 		}
@@ -195,6 +203,10 @@ func (m *mirror) catalogue(objects []Object) error {
 	m.kinds["sqlite_sequence"] = kindInternal
 	m.findContents(objects)
 	return nil
+}
+
+func notInName(r rune) bool {
+	return r != '_' && !('a' <= r && r <= 'z') && !('0' <= r && r <= '9') && r < 0x80
 }
 
 func (m *mirror) madeObjects() (map[string]bool, error) {

@@ -12,7 +12,7 @@ var errClosed = errors.New("shadow: closed")
 // It is safe for concurrent use.
 //
 // It owns no goroutine, and no memory to speak of before the first Load: then
-// about half a megabyte, more for a large schema.
+// about a third of a megabyte, more for a large schema.
 type Shadow struct {
 	current atomic.Pointer[mirror] // nil: nothing is known
 
