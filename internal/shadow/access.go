@@ -40,8 +40,9 @@ type Access struct {
 	//
 	// Two Accesses of one table with different Keys cannot meet. If Param is set
 	// this holds for an argument that is bound as an integer, and for no other:
-	// SQLite takes 5.0 and '5' for the same key, and NULL for a new one. With any
-	// other argument, the caller falls back on the table.
+	// SQLite takes 5.0 and '5' for the same key, and NULL, which an argument that is
+	// missing is, for a new one. With any other argument, the caller falls back on
+	// the table.
 	Key *Key
 }
 

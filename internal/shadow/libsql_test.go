@@ -29,6 +29,8 @@ var libsqlSchema = Schema{Version: 3, ForeignKeys: true, Objects: []Object{
 	{"table", "box", "box", `CREATE VIRTUAL TABLE box USING rtree(id, x0, x1, +label TEXT)`},
 	{"table", "box_node", "box_node", `CREATE TABLE "box_node"(nodeno INTEGER PRIMARY KEY,data)`},
 	{"table", "odd", "odd", `CREATE VIRTUAL TABLE odd USING nosuchmodule(a)`},
+	{"table", "odd_things", "odd_things", `CREATE TABLE odd_things(x)`},
+	{"table", "docs_tags", "docs_tags", `CREATE TABLE docs_tags(id INTEGER PRIMARY KEY, tag)`},
 	{"view", "found", "found", `CREATE VIEW found AS SELECT title FROM docs`},
 }}
 
@@ -43,6 +45,8 @@ func TestVirtualTablesAndLibSQLsOwn(t *testing.T) {
 		{`SELECT p.title FROM docs d JOIN post p ON p.id = d.rowid WHERE docs MATCH ?`, "read r=docs,post"},
 		{`SELECT block FROM docs_data`, "read r=docs_data"},
 		{`SELECT k FROM docs_config`, "read r=docs_config"},
+		{`SELECT tag FROM docs_tags`, "pure r=docs_tags"},
+		{`SELECT x FROM odd_things`, "read r=odd_things"},
 		{`SELECT title FROM post WHERE id = ?`, "pure r=post key=post:?1"},
 		{`INSERT INTO docs(rowid, title) VALUES (?, ?)`, "write w=docs,docs_config,docs_data,docs_idx"},
 		{`INSERT INTO docs(docs) VALUES ('rebuild')`, "write w=docs,docs_config,docs_data,docs_idx"},
@@ -87,7 +91,7 @@ func TestWhatIsNotUnderstoodTaintsWrites(t *testing.T) {
 		extra Object
 		taint bool
 	}{
-		{"table", Object{"table", "c", "c", "CREATE TABLE c(a REFERENCES a ON DELETE CASCADE) RANDOM ROWID"}, true},
+		{"table", Object{"table", "c", "c", "CREATE TABLE c(a REFERENCES a ON DELETE CASCADE) FROBNICATE"}, true},
 		{"trigger", Object{"trigger", "c", "a", "CREATE TRIGGER c AFTER DELETE ON a BEGIN FROBNICATE b; END"}, true},
 		{"index", Object{"index", "c", "a", "CREATE UNIQUE INDEX c ON a(nosuchfunction(v))"}, true},
 		{"no SQL at all", Object{"table", "c", "c", "gibberish"}, true},
@@ -109,7 +113,7 @@ func TestWhatIsNotUnderstoodTaintsWrites(t *testing.T) {
 
 func TestANameThatCouldNotBeMadeIsNothingElse(t *testing.T) {
 	s := loaded(t, Schema{Version: 1, Objects: []Object{
-		{"table", "json_each", "json_each", "CREATE TABLE json_each(value) RANDOM ROWID"},
+		{"table", "json_each", "json_each", "CREATE TABLE json_each(value) FROBNICATE"},
 	}})
 	if a := s.Analyze("SELECT value FROM json_each('[1]')"); a.Pure {
 		t.Error(show(a))

@@ -3,6 +3,7 @@ package shadow
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -134,6 +135,10 @@ func onlySchema(action sqlite3.AuthorizerActionCode, _, _, _, _ string) sqlite3.
 	return sqlite3.AUTH_OK
 }
 
+// randomRowid is how libSQL says that new rows get rowids by chance. Without it
+// the table is the same to whoever asks what a statement touches.
+var randomRowid = regexp.MustCompile(`(?i)\sRANDOM\s+ROWID\s*$`)
+
 // create makes the objects, those first that others need: triggers need the
 // tables and views that they stand on. Whatever is named in a text and could not
 // be made keeps the text from compiling, and is harmless. What works unnamed is
@@ -146,7 +151,11 @@ func (m *mirror) create(objects []Object) {
 			if o.Type != round || implicit || strings.HasPrefix(lower(o.Name), "sqlite_") {
 				continue
 			}
-			if err := m.run(o.SQL); err != nil && m.partial == "" && o.Type != "view" && !isVirtual(o) {
+			err := m.run(o.SQL)
+			if short := randomRowid.ReplaceAllString(o.SQL, ""); err != nil && short != o.SQL {
+				err = m.run(short)
+			}
+			if err != nil && m.partial == "" && o.Type != "view" && !isVirtual(o) {
 				m.partial = fmt.Sprintf("%s %s of the schema is not understood", o.Type, o.Name)
 			}
 		}
@@ -230,9 +239,13 @@ func (m *mirror) madeObjects() (map[string]bool, error) {
 	return made, errors.Join(stmt.Err(), stmt.Close())
 }
 
+// contentSuffixes end the names of the tables that the virtual tables of known
+// modules, and vector indexes, keep their content in.
+var contentSuffixes = names("data idx content docsize config segments segdir stat node parent rowid shadow")
+
 // findContents tells tables that somebody else writes to from others: docs_data
 // beside a virtual table docs, index_shadow beside a vector index, and libSQL's
-// own. Too many are found rather than too few.
+// own. Of a virtual table of an unknown module it takes every docs_x for one.
 func (m *mirror) findContents(objects []Object) {
 	for name, k := range m.kinds {
 		if k == kindTable && (strings.HasPrefix(name, "sqlite_") || strings.HasPrefix(name, "libsql_")) {
@@ -245,8 +258,10 @@ func (m *mirror) findContents(objects []Object) {
 		if !isVirtual(o) && !vector {
 			continue
 		}
+		known := vector || m.kinds[owner] == kindVirtual
 		for name, k := range m.kinds {
-			if (k == kindTable || k == kindContent) && strings.HasPrefix(name, owner+"_") {
+			suffix, ok := strings.CutPrefix(name, owner+"_")
+			if ok && (k == kindTable || k == kindContent) && (!known || contentSuffixes[suffix]) {
 				m.kinds[name] = kindContent
 				m.contents[owner] = append(m.contents[owner], name)
 			}
