@@ -1,0 +1,137 @@
+package sqltext
+
+// A chain is a name with what stands before it: table.column.
+type chain []string
+
+func (c chain) last() string {
+	if len(c) == 0 {
+		return ""
+	}
+	return c[len(c)-1]
+}
+
+// chain reads a name, of n tokens; 0 if there is none.
+func (m *marker) chain(toks []token) (c chain, n int) {
+	for n < len(toks) {
+		name, ok := m.ident(toks[n])
+		if !ok {
+			break
+		}
+		c = append(c, name)
+		n++
+		if n+1 >= len(toks) || toks[n].class != dot {
+			return c, n
+		}
+		if _, ok := m.ident(toks[n+1]); !ok {
+			return c, n
+		}
+		n++
+	}
+	return c, n
+}
+
+// A scope is what names may mean somewhere in a statement.
+type scope struct {
+	outer   *scope
+	sources []source
+	aliases map[string]string            // of marked columns of the result
+	ctes    map[string]map[string]string // marked columns of common table expressions
+}
+
+// A source is a table, or what stands for one, in a FROM.
+type source struct {
+	name string
+	cols map[string]string // the marked ones
+}
+
+// marked gives the label of a column, "" if it is not marked.
+func (s *scope) marked(c chain) string {
+	name := c.last()
+	for ; s != nil; s = s.outer {
+		if len(c) == 1 {
+			if label := s.aliases[name]; label != "" {
+				return label
+			}
+		}
+		for i := range s.sources {
+			switch src := &s.sources[i]; {
+			case len(c) > 1 && src.name == c[len(c)-2]:
+				return src.cols[name]
+			case len(c) == 1 && src.cols[name] != "":
+				return src.cols[name]
+			}
+		}
+	}
+	return ""
+}
+
+// table gives the marked columns of what a FROM names.
+func (m *marker) table(s *scope, name string) map[string]string {
+	for ; s != nil; s = s.outer {
+		if cols, ok := s.ctes[name]; ok {
+			return cols
+		}
+	}
+	return m.marks[name]
+}
+
+// any is one of the labels, "" if there is none.
+func anyLabel(cols map[string]string) string {
+	least := ""
+	for _, label := range cols {
+		if least == "" || label < least {
+			least = label
+		}
+	}
+	return least
+}
+
+// closing is the index of the parenthesis that closes the first token, the
+// length if there is none.
+func closing(toks []token) int {
+	depth := 0
+	for i, t := range toks {
+		switch t.class {
+		case lparen:
+			depth++
+		case rparen:
+			if depth--; depth == 0 {
+				return i
+			}
+		}
+	}
+	return len(toks)
+}
+
+// split divides at the commas outside of parentheses.
+func split(toks []token) (parts [][]token) {
+	depth, from := 0, 0
+	for i, t := range toks {
+		switch t.class {
+		case lparen:
+			depth++
+		case rparen:
+			depth--
+		case comma:
+			if depth == 0 {
+				parts = append(parts, toks[from:i])
+				from = i + 1
+			}
+		}
+	}
+	return append(parts, toks[from:])
+}
+
+// unwrap takes off the parentheses around the whole, unless they make a query of
+// it.
+func (m *marker) unwrap(toks []token) []token {
+	for len(toks) > 2 && toks[0].class == lparen && closing(toks) == len(toks)-1 && !m.queries(toks[1]) {
+		toks = toks[1 : len(toks)-1]
+	}
+	return toks
+}
+
+// queries tells whether a query begins with the token.
+func (m *marker) queries(t token) bool {
+	return anyOf(m.sql, t, []string{"SELECT", "VALUES", "WITH"})
+}
