@@ -75,8 +75,13 @@ func (c *baseConn) PrepareContext(ctx context.Context, query string) (driver.Stm
 	}
 	c.use.begin(c.connector)
 	s, err := c.prepare(ctx, query)
-	if err != nil || !c.partial {
-		return s, err
+	switch {
+	case err != nil:
+		return nil, err
+	case c.connector.compression != nil:
+		return &compressStmt{s, c, query}, nil
+	case !c.partial:
+		return s, nil
 	}
 	return newBaseStmt(c, s), nil
 }
@@ -117,6 +122,16 @@ func (c *baseConn) ExecContext(ctx context.Context, query string, args []driver.
 			return nil, err
 		}
 	}
+	if c.connector.compression != nil && c.execs() {
+		if c.prepares(query, args) {
+			return nil, driver.ErrSkip
+		}
+		var err error
+		if args, err = c.compressArgs(ctx, query, args); err != nil {
+			return nil, err
+		}
+		defer c.afterText(query)
+	}
 	switch e := c.Conn.(type) {
 	case driver.ExecerContext:
 		r, err := e.ExecContext(ctx, query, args)
@@ -146,17 +161,26 @@ func (c *baseConn) QueryContext(ctx context.Context, query string, args []driver
 			return nil, err
 		}
 	}
+	if c.connector.compression != nil && c.queries() {
+		if c.prepares(query, args) {
+			return nil, driver.ErrSkip
+		}
+		var err error
+		if args, err = c.compressArgs(ctx, query, args); err != nil {
+			return nil, err
+		}
+	}
 	switch q := c.Conn.(type) {
 	case driver.QueryerContext:
 		r, err := q.QueryContext(ctx, query, args)
 		c.use.failed(err)
-		return r, err
+		return c.unpacked(r, err)
 	case legacyQueryer:
 		values, err := unnamed(ctx, args)
 		if err != nil {
 			return nil, err
 		}
-		return q.Query(query, values)
+		return c.unpacked(q.Query(query, values))
 	}
 	return nil, driver.ErrSkip
 }
@@ -184,6 +208,14 @@ func (c *baseConn) CheckNamedValue(nv *driver.NamedValue) error {
 
 // check is what the driver itself says of an argument.
 func (c *baseConn) check(nv *driver.NamedValue) error {
+	if z := c.connector.compression; z != nil {
+		if err := z.checkBulk(nv); err != nil {
+			return err
+		}
+		if ok, err := checkFramer(nv); ok {
+			return err
+		}
+	}
 	if n, ok := c.Conn.(driver.NamedValueChecker); ok {
 		return n.CheckNamedValue(nv)
 	}

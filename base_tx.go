@@ -78,6 +78,9 @@ func (t *baseTx) Commit() error {
 func (t *baseTx) Rollback() error {
 	t.conn.inTx = false
 	err := t.Tx.Rollback()
+	if z := t.conn.connector.compression; z != nil {
+		z.forget() // what was seen of it is not there any more
+	}
 	if t.ctx.Err() != nil && !t.conn.keptOnRollback() {
 		t.conn.bad = true
 	}

@@ -98,7 +98,7 @@ func batchOf(args []driver.NamedValue) *batchCall {
 
 // bind gives the items their arguments. Whatever is wrong with one of them is
 // found before anything is sent.
-func (c *batchCall) bind(conn *conn) ([]call, error) {
+func (c *batchCall) bind(ctx context.Context, conn *conn) ([]call, error) {
 	calls := make([]call, len(c.batch.items))
 	for i := range c.batch.items {
 		item := &c.batch.items[i]
@@ -108,7 +108,7 @@ func (c *batchCall) bind(conn *conn) ([]call, error) {
 		}
 		args, err := item.named()
 		if err == nil {
-			err = calls[i].bind(text, args, true)
+			err = conn.bind(ctx, &calls[i], text, args, true)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("turso-opt: item %d of the batch: %w", i, err)

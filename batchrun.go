@@ -13,7 +13,7 @@ import (
 // queryBatch runs a batch and gives a result set for each of its items.
 func (c *conn) queryBatch(ctx context.Context, b *batchCall) (driver.Rows, error) {
 	b.taken = true
-	calls, err := b.bind(c)
+	calls, err := b.bind(ctx, c)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package tursoopt
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"iter"
@@ -124,7 +125,7 @@ type bulk struct {
 	read int64
 	in   int64 // rows that count
 	sent int64 // rows in a transaction that is not yet committed
-	// noJSON: the database has no json_each.
+	// noJSON: the database has no json_each, or compresses a column.
 	noJSON bool
 }
 
@@ -238,8 +239,8 @@ func inTransaction(e Execer) bool {
 // values and they are too many.
 func (b *bulk) send(ctx context.Context, e Execer) (int64, error) {
 	if !b.buf.blobs && !b.noJSON {
-		n, err := affected(e.ExecContext(ctx, b.fromJSON(), b.buf.json()))
-		if err == nil || !lacksJSON(err) {
+		n, err := affected(e.ExecContext(ctx, b.fromJSON(), bulkJSON{b.buf.json(), b.table, b.columns}))
+		if err == nil || !lacksJSON(err) && !errors.Is(err, errListed) {
 			return n, err
 		}
 		b.noJSON = true
@@ -281,6 +282,20 @@ func affected(res sql.Result, err error) (int64, error) {
 	}
 	return res.RowsAffected()
 }
+
+// A bulkJSON is a chunk as one text. It tells a Connector that compresses a column
+// of it, which it could not within the text.
+type bulkJSON struct {
+	text    string
+	table   string
+	columns []string
+}
+
+// Value is for drivers other than this one.
+func (j bulkJSON) Value() (driver.Value, error) { return j.text, nil }
+
+// errListed has a chunk sent as a list of values.
+var errListed = errors.New("turso-opt: values of a compressed column travel by themselves")
 
 // lacksJSON tells whether a database without json_each has said so.
 func lacksJSON(err error) bool {

@@ -152,3 +152,6 @@ func (CompressedBlob) framed() {}
 
 // framedBlob is a framer's blob: it is stored as it is.
 type framedBlob []byte
+
+// stringOf is b as a string; nobody may write to b any more.
+func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -132,6 +133,15 @@ type Config struct {
 	// ParseTime turns text in DATE, DATETIME and TIMESTAMP columns into
 	// time.Time; nil means on.
 	ParseTime *bool
+	// CompressColumns are columns, as "table.column", whose text and blobs are
+	// stored as LZ4 frames. See docs/compression.md.
+	CompressColumns []string
+	// CompressMin is the length in bytes from which a value of CompressColumns is
+	// compressed: zero means DefaultCompressMin, negative any length (0 in a DSN).
+	CompressMin int
+	// CompressGuard refuses statements that would see a frame in place of a value
+	// of CompressColumns; nil means on.
+	CompressGuard *bool
 	// PoolMin and PoolMax bound the size of the pool that OpenDB's controller or
 	// TunePool adjusts: zero means DefaultPoolMin and DefaultPoolMax.
 	PoolMin, PoolMax int
@@ -186,6 +196,11 @@ func (c *Config) Clone() *Config {
 		v := *c.ParseTime
 		d.ParseTime = &v
 	}
+	if c.CompressGuard != nil {
+		v := *c.CompressGuard
+		d.CompressGuard = &v
+	}
+	d.CompressColumns = slices.Clone(c.CompressColumns)
 	if c.TLSConfig != nil {
 		d.TLSConfig = c.TLSConfig.Clone()
 	}

@@ -43,6 +43,9 @@ var settings = map[string]setting{
 	"connect_timeout":       {"ConnectTimeout", "1s", shortDuration(tursoopt.DefaultConnectTimeout)},
 	"timeout":               {"Timeout", "1s", shortDuration(tursoopt.DefaultTimeout)},
 	"parse_time":            {"ParseTime", "off", "on"},
+	"compress_columns":      {"CompressColumns", "docs.body", "none"},
+	"compress_min":          {"CompressMin", "4KiB", "1KiB"},
+	"compress_guard":        {"CompressGuard", "off", "on"},
 	"keepalive":             {"KeepAlive", "10s", "auto"},
 	"stale_after":           {"StaleAfter", "10s", shortDuration(tursoopt.DefaultStaleAfter)},
 	"ping_timeout":          {"PingTimeout", "1s", shortDuration(tursoopt.DefaultPingTimeout)},
@@ -188,6 +191,8 @@ func fullConfig(t *testing.T) *tursoopt.Config {
 			f.SetUint(1)
 		case f.CanFloat():
 			f.SetFloat(1)
+		case f.Type() == reflect.TypeFor[[]string]():
+			f.Set(reflect.ValueOf([]string{"docs.body"}))
 		case f.Type() == reflect.TypeFor[*bool]():
 			f.Set(reflect.ValueOf(ptr(true)))
 		default:

@@ -58,7 +58,7 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 
 func (c *conn) execText(ctx context.Context, text *sqltext.Text, args []driver.NamedValue) (driver.Result, error) {
 	var cl call
-	if err := cl.bind(text, args, false); err != nil {
+	if err := c.bind(ctx, &cl, text, args, false); err != nil {
 		return nil, err
 	}
 	if c.session.pipe != nil {
@@ -93,7 +93,7 @@ func (c *conn) execText(ctx context.Context, text *sqltext.Text, args []driver.N
 
 func (c *conn) queryText(ctx context.Context, text *sqltext.Text, args []driver.NamedValue) (driver.Rows, error) {
 	var cl call
-	if err := cl.bind(text, args, true); err != nil {
+	if err := c.bind(ctx, &cl, text, args, true); err != nil {
 		return nil, err
 	}
 	var results []exec.StmtResult
@@ -189,11 +189,14 @@ func (c *conn) forgetSchema() {
 	}
 	c.session.ddl = c.session.inTx()
 	c.connector.stmts.InvalidateNotes()
+	if z := c.connector.compression; z != nil {
+		z.forget()
+	}
 	c.connector.pool.SchemaChanged()
 }
 
 // CheckNamedValue converts arguments as SQLite stores them.
-func (c *conn) CheckNamedValue(nv *driver.NamedValue) error { return checkNamedValue(nv) }
+func (c *conn) CheckNamedValue(nv *driver.NamedValue) error { return c.connector.checkNamedValue(nv) }
 
 // Ping asks the server to run SELECT 1, so that it proves the path, the token
 // and the database. It does not touch the session. Without a deadline it takes

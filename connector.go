@@ -43,7 +43,9 @@ type Connector struct {
 	lanes  *lane.Lanes
 	exec   exec.Executor // the layers, the topmost first
 	layers []string
-	stmts  *sqltext.Cache
+	stmts  *sqltext.Cache // with compression on other bases too
+
+	compression *compression // nil without CompressColumns
 }
 
 // NewConnector makes the Connector of cfg, which it copies. The error names the
@@ -72,7 +74,7 @@ func OpenDB(cfg *Config) (*sql.DB, error) {
 
 // Wrap makes a Connector whose connections are those of base. Of cfg, which may
 // be nil, only what does not describe a database counts: TxLock, Timeout for
-// transactions with a lock, the pool's fields and Logger. The Connector's Close
+// transactions with a lock, the pool's and the compression's fields and Logger. The Connector's Close
 // closes base if it can be closed.
 func Wrap(base driver.Connector, cfg *Config) (*Connector, error) {
 	if base == nil {
@@ -83,6 +85,9 @@ func Wrap(base driver.Connector, cfg *Config) (*Connector, error) {
 	}
 	if cfg.TxLock > TxExclusive {
 		return nil, errTxLock
+	}
+	if err := cfg.validateCompression(); err != nil {
+		return nil, err
 	}
 	return newBase(cfg.Clone(), base, "the wrapped driver"), nil
 }
@@ -103,7 +108,7 @@ func newConnector(cfg *Config) (*Connector, error) {
 		}
 		return newBase(cfg, base, BaseLibsql), nil
 	}
-	c := &Connector{cfg: cfg, log: logger(cfg)}
+	c := &Connector{cfg: cfg, log: logger(cfg), compression: newCompression(cfg)}
 	c.driver = &Driver{connector: c}
 	hc := hranahttp.Config{
 		URL: u, Host: host, Header: cfg.Header, EncryptionKey: cfg.RemoteEncryptionKey,
@@ -129,15 +134,25 @@ func newConnector(cfg *Config) (*Connector, error) {
 		Budget: c.budget, Late: time.Duration(lateAfter.Load())})
 	c.exec = c.lanes
 	c.layers = []string{lanesName(cfg), "streams", "http"}
+	if c.compression != nil {
+		c.layers = append([]string{compressionName}, c.layers...)
+	}
 	c.stmts = sqltext.NewCache(cfg.stmtCache())
 	return c, nil
 }
 
 func newBase(cfg *Config, base driver.Connector, name string) *Connector {
-	c := &Connector{cfg: cfg, log: logger(cfg), base: base, layers: []string{name}}
+	c := &Connector{cfg: cfg, log: logger(cfg), base: base, layers: []string{name}, compression: newCompression(cfg)}
 	c.driver = &Driver{connector: c}
+	if c.compression != nil {
+		c.layers = []string{compressionName, name}
+		c.stmts = sqltext.NewCache(cfg.stmtCache())
+	}
 	return c
 }
+
+// compressionName is what Layers calls it.
+const compressionName = "compressed columns"
 
 // lateAfter is for tests, in which a request may be held for as long as they like;
 // 0 is the default of the lanes.

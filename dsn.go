@@ -16,6 +16,7 @@ var dsnParams = []string{
 	"authToken", "auth_token", "jwt", "tls", "remote_encryption_key", "proxy", "base", "encoding",
 	"stmt_cache", "coalesce", "group_commit", "lanes", "keepalive", "stale_after", "ping_timeout", "keepalive_idle_stop", "warm_conns",
 	"pool_min", "pool_max", "retry", "_txlock", "connect_timeout", "timeout", "parse_time",
+	"compress_columns", "compress_min", "compress_guard",
 }
 
 // sqliteParams are those of SQLite's own URI file names.
@@ -178,6 +179,14 @@ func (c *Config) set(name, value string) (err error) {
 		c.Timeout, err = parseTimeout(value)
 	case "parse_time":
 		c.ParseTime, err = parseSwitch(value)
+	case "compress_columns":
+		c.CompressColumns = parseColumns(value)
+	case "compress_min":
+		if c.CompressMin, err = parseSize(value); c.CompressMin == 0 {
+			c.CompressMin = -1
+		}
+	case "compress_guard":
+		c.CompressGuard, err = parseSwitch(value)
 	}
 	return err
 }
@@ -268,6 +277,11 @@ func (c *Config) FormatDSN() string {
 	add("connect_timeout", formatTimeout(c.ConnectTimeout))
 	add("timeout", formatTimeout(c.Timeout))
 	add("parse_time", formatSwitch(c.ParseTime, "on", "off"))
+	add("compress_columns", strings.Join(c.CompressColumns, ","))
+	if c.CompressMin != 0 {
+		add("compress_min", formatSize(c.CompressMin))
+	}
+	add("compress_guard", formatSwitch(c.CompressGuard, "on", "off"))
 	if c.FileOptions != "" {
 		raw(c.FileOptions)
 	}

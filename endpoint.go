@@ -46,6 +46,9 @@ func (c *Config) validate() error {
 	if err := c.validateKeepAlive(); err != nil {
 		return err
 	}
+	if err := c.validateCompression(); err != nil {
+		return err
+	}
 	if c.isFile() {
 		return c.validateFile()
 	}

@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/frame"
 )
 
 var (
@@ -38,6 +39,7 @@ type rows struct {
 	// shared: the table is never written again and small, so that strings may
 	// keep it alive instead of being copied.
 	shared bool
+	packed bool // blobs that begin like a frame are frames
 }
 
 // sharedArena is the size in bytes up to which a result's strings are not
@@ -45,7 +47,7 @@ type rows struct {
 const sharedArena = 16 << 10
 
 func newRows(ctx context.Context, c *conn, cl *call, results []exec.StmtResult) *rows {
-	r := &rows{ctx: ctx, conn: c, sets: results, restore: cl.restore}
+	r := &rows{ctx: ctx, conn: c, sets: results, restore: cl.restore, packed: c.connector.compression != nil}
 	if len(results) == 0 {
 		r.sets = []exec.StmtResult{{Result: &exec.Result{}}}
 	}
@@ -111,8 +113,16 @@ func (r *rows) Next(dest []driver.Value) error {
 	}
 	for i := range dest {
 		v := r.value(i)
-		if f, ok := v.(float64); ok && math.IsNaN(f) {
-			return r.notFinite(i)
+		switch x := v.(type) {
+		case float64:
+			if math.IsNaN(x) {
+				return r.notFinite(i)
+			}
+		case frameCell:
+			var err error
+			if v, err = r.unpack(i, x); err != nil {
+				return err
+			}
 		}
 		dest[i] = v
 	}
@@ -150,6 +160,9 @@ func (r *rows) value(col int) driver.Value {
 		b := t.Bytes(r.row, col)
 		if b == nil {
 			b = []byte{}
+		}
+		if r.packed && frame.Is(b) {
+			return frameCell(b)
 		}
 		return b
 	}

@@ -6,7 +6,7 @@ import (
 
 // Stats is a snapshot of what a Connector has done since it was made. Its
 // counters only grow; they are not read at one instant. On a base other than
-// the native one all but Pool are zero.
+// the native one all but Pool and Compression are zero.
 type Stats struct {
 	Pool       PoolStats
 	Statements StatementStats
@@ -22,6 +22,8 @@ type Stats struct {
 	// Served is how long the server has worked on requests, by what it tells. What
 	// Took is beyond it is the path, and the server's own queues.
 	Served Histogram
+	// Compression is that of CompressColumns, on any base.
+	Compression CompressionStats
 }
 
 // LaneStats are those of statements that share requests.
@@ -98,12 +100,13 @@ func (c *Connector) Stats() Stats {
 	if p := c.sizer.Load(); p != nil {
 		s.Pool = p.Stats()
 	}
+	s.Compression = c.compression.stats()
 	if c.base != nil {
 		return s
 	}
 	texts, http, streams, lanes := c.stmts.Stats(), c.client.Counters(), c.pool.Counters(), c.lanes.Counters()
 	return Stats{
-		Pool:       s.Pool,
+		Pool: s.Pool, Compression: s.Compression,
 		Statements: StatementStats{Hits: texts.Hits, Misses: texts.Misses, Evictions: texts.Evictions, Size: texts.Size},
 		Lanes: LaneStats{
 			Lanes: lanes.Lanes, Waiting: lanes.Waiting, Alone: lanes.Alone, Shared: lanes.Shared, Requests: lanes.Requests,

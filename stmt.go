@@ -69,7 +69,9 @@ func (s *stmt) Query(args []driver.Value) (driver.Rows, error) {
 	return s.QueryContext(context.Background(), named(args))
 }
 
-func (s *stmt) CheckNamedValue(nv *driver.NamedValue) error { return checkNamedValue(nv) }
+func (s *stmt) CheckNamedValue(nv *driver.NamedValue) error {
+	return s.conn.connector.checkNamedValue(nv)
+}
 
 func named(args []driver.Value) []driver.NamedValue {
 	n := make([]driver.NamedValue, len(args))

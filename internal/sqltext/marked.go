@@ -299,3 +299,20 @@ func (m *marker) createTrigger(toks []token) {
 	}
 	m.doubt(toks)
 }
+
+// Names gives the first of the tables that may be named in the statement, "" if
+// none is.
+func (s *Stmt) Names(tables Marks) string {
+	if len(tables) == 0 {
+		return ""
+	}
+	m := &marker{sql: s.SQL}
+	sc := scanner{sql: s.SQL, nul: strings.IndexByte(s.SQL, 0)}
+	toks, _ := sc.statement(nil)
+	for _, t := range toks {
+		if name, ok := m.ident(t); ok && tables[name] != nil {
+			return name
+		}
+	}
+	return ""
+}

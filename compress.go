@@ -1,0 +1,228 @@
+package tursoopt
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/frame"
+	"github.com/turso-opt/turso-opt/internal/sqltext"
+)
+
+// A compression is what a Connector with CompressColumns does to statements on
+// their way to the database, and to values on their way back.
+type compression struct {
+	min   int
+	guard bool
+	marks sqltext.Marks // the columns of the Config
+
+	columns map[string]*compressCounters // by the name in the Config
+	others  compressCounters             // of frames whose column is not known
+	byName  map[string]*compressCounters // by a column's name alone, where only one has it
+
+	mu     sync.Mutex
+	schema *compressSchema // nil: not known
+	// changes counts what may have changed the schema, so that nobody keeps what
+	// was asked for before.
+	changes uint64
+}
+
+func newCompression(cfg *Config) *compression {
+	if len(cfg.CompressColumns) == 0 {
+		return nil
+	}
+	z := &compression{
+		min: cfg.compressMin(), guard: cfg.compressGuard(), marks: sqltext.Marks{},
+		columns: map[string]*compressCounters{}, byName: map[string]*compressCounters{},
+	}
+	for _, name := range cfg.CompressColumns {
+		table, column, _ := strings.Cut(strings.ToLower(name), ".")
+		if z.marks[table] == nil {
+			z.marks[table] = map[string]string{}
+		}
+		z.marks[table][column] = name
+		c := &compressCounters{}
+		z.columns[name] = c
+		if _, twice := z.byName[column]; twice {
+			c = &z.others
+		}
+		z.byName[column] = c
+	}
+	return z
+}
+
+// escape keeps blobs that look like frames from being read as such, wherever
+// they are stored.
+func (z *compression) escape(args []driver.NamedValue) ([]driver.NamedValue, error) {
+	copied := false
+	for i := range args {
+		var b []byte
+		switch x := args[i].Value.(type) {
+		case []byte:
+			if !frame.Is(x) {
+				continue
+			}
+			b = x
+		case framedBlob:
+			// Whoever reads it will undo one frame more than it has.
+			if _, inner, err := frame.Decode(x); err != nil || !frame.Is(inner) {
+				continue
+			}
+			b = x
+		default:
+			continue
+		}
+		f, err := frame.Escape(frame.Blob, b)
+		if err != nil {
+			return nil, fmt.Errorf("turso-opt: %w", err)
+		}
+		if !copied {
+			args, copied = append([]driver.NamedValue(nil), args...), true
+		}
+		args[i].Value = framedBlob(f)
+	}
+	return args, nil
+}
+
+// An asker asks a database, for its schema.
+type asker func(ctx context.Context, query string) ([][]exec.Value, error)
+
+// use is what a statement does with compressed columns; the error refuses it.
+func (z *compression) use(ctx context.Context, s *sqltext.Stmt, ask asker) (*compressUse, error) {
+	u := z.schemaFor(ctx, s, ask).use(s, z)
+	if u.refused != nil && z.guard {
+		return nil, u.refused
+	}
+	return u, nil
+}
+
+// apply compresses the parameters of a statement that land in compressed columns.
+func (z *compression) apply(u *compressUse, args []exec.Value) {
+	for _, l := range u.lands {
+		if l.Param > len(args) {
+			continue
+		}
+		v := &args[l.Param-1]
+		switch v.Kind {
+		case exec.Text:
+			if f := z.pack(l.Column, u.asIs[l.Column], frame.Text, bytesOf(v.Text)); f != nil {
+				*v = exec.Value{Kind: exec.Blob, Blob: f}
+			}
+		case exec.Blob:
+			if f := z.pack(l.Column, u.asIs[l.Column], frame.Blob, v.Blob); f != nil {
+				*v = exec.Value{Kind: exec.Blob, Blob: f}
+			}
+		}
+	}
+	z.missed(u)
+}
+
+// missed counts what is stored as it is although it may land in a column.
+func (z *compression) missed(u *compressUse) {
+	for _, m := range u.misses {
+		z.columns[m.Column].skip(m.Why)
+	}
+}
+
+// Why a value is stored as it is, beside sqltext's reasons.
+const (
+	skipShort  = "shorter than compress_min"
+	skipGain   = "no gain"
+	skipLong   = "longer than 64 MiB"
+	skipFrame  = "a frame already"
+	skipStrict = "the table is STRICT"
+	skipNumber = "the column is numeric, and text in it may become a number"
+	skipScript = "several statements in one text"
+)
+
+// pack is a value as a frame, nil if it is stored as it is.
+func (z *compression) pack(column, asIs string, k frame.Kind, value []byte) []byte {
+	c := z.columns[column]
+	switch {
+	case asIs != "":
+		c.skip(asIs)
+	case k == frame.Blob && frame.Is(value):
+		c.skip(skipFrame)
+	case len(value) < z.min:
+		c.skip(skipShort)
+	case len(value) > frame.MaxLength:
+		c.skip(skipLong)
+	default:
+		start := now()
+		f, ok := frame.Compress(k, value)
+		c.packTime.Add(int64(now().Sub(start)))
+		if !ok {
+			c.skip(skipGain)
+			return nil
+		}
+		c.stored.Add(1)
+		c.storedFrom.Add(uint64(len(value)))
+		c.storedTo.Add(uint64(len(f)))
+		return f
+	}
+	return nil
+}
+
+// unpack gives the value of a blob that begins like a frame, a string or a
+// []byte. The column's name is the result's.
+func (z *compression) unpack(column string, b []byte) (driver.Value, error) {
+	start := now()
+	k, v, err := frame.Decode(b)
+	if err != nil {
+		return nil, fmt.Errorf("turso-opt: column %s: %w", column, err)
+	}
+	c := z.byName[strings.ToLower(column)]
+	if c == nil {
+		c = &z.others
+	}
+	c.unpackTime.Add(int64(now().Sub(start)))
+	c.read.Add(1)
+	c.readFrom.Add(uint64(len(b)))
+	c.readTo.Add(uint64(len(v)))
+	if k == frame.Text {
+		return stringOf(v), nil
+	}
+	return v, nil
+}
+
+// misuseError refuses a statement.
+func misuseError(m *sqltext.Misuse) error {
+	return fmt.Errorf("turso-opt: column %s is compressed, and %s: it would see the compressed form; "+
+		"compress_guard=off lets the statement run all the same", m.Column, m.Why)
+}
+
+// needsSchema tells whether a statement may use columns of tables that are there.
+func (z *compression) needsSchema(s *sqltext.Stmt) bool {
+	switch s.Kind {
+	case sqltext.Select, sqltext.Values, sqltext.Insert, sqltext.Replace, sqltext.Update, sqltext.Delete, sqltext.Unknown:
+		return true
+	}
+	return false
+}
+
+// checkNamedValue converts an argument on the native base.
+func (c *Connector) checkNamedValue(nv *driver.NamedValue) error {
+	if err := c.compression.checkBulk(nv); err != nil {
+		return err
+	}
+	return checkNamedValue(nv)
+}
+
+// checkBulk refuses rows as one text if a column of them is compressed.
+func (z *compression) checkBulk(nv *driver.NamedValue) error {
+	j, ok := nv.Value.(bulkJSON)
+	if !ok || z == nil {
+		return nil
+	}
+	table := strings.ToLower(j.table)
+	cols := z.marks[table[strings.LastIndexByte(table, '.')+1:]]
+	for _, name := range j.columns {
+		if cols[strings.ToLower(name)] != "" {
+			return errListed
+		}
+	}
+	return nil
+}

@@ -1,0 +1,260 @@
+package tursoopt
+
+import (
+	"context"
+	"database/sql/driver"
+	"reflect"
+
+	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/frame"
+	"github.com/turso-opt/turso-opt/internal/sqltext"
+)
+
+// checkFramer converts an argument that gives a frame, so that it can be told from
+// a blob that looks like one; ok is false if it is not one.
+func checkFramer(nv *driver.NamedValue) (ok bool, err error) {
+	switch x := nv.Value.(type) {
+	case framedBlob:
+		return true, nil
+	case framer:
+		v, err := driver.DefaultParameterConverter.ConvertValue(x)
+		if b, blob := v.([]byte); blob && b != nil {
+			v = framedBlob(b)
+		}
+		nv.Value = v
+		return true, err
+	}
+	return false, nil
+}
+
+// prepares tells whether a text goes the way of a statement. A driver may skip a
+// text only after it has seen the arguments, which would then be compressed, and
+// counted, twice.
+func (c *baseConn) prepares(query string, args []driver.NamedValue) bool {
+	return len(args) > 0 && len(c.connector.stmts.Get(query).Stmts) == 1
+}
+
+// compressArgs is args with those compressed that land in compressed columns; the
+// error refuses the text.
+func (c *baseConn) compressArgs(ctx context.Context, query string, args []driver.NamedValue) ([]driver.NamedValue, error) {
+	z := c.connector.compression
+	text := c.connector.stmts.Get(query)
+	args, err := z.escape(args)
+	if err != nil {
+		return nil, err
+	}
+	args = append([]driver.NamedValue(nil), args...)
+	for i := range text.Stmts {
+		st := &text.Stmts[i]
+		u, err := z.use(ctx, st, c.askSchema)
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range u.lands {
+			if len(text.Stmts) > 1 {
+				z.columns[l.Column].skip(skipScript) // which argument it gets is the driver's affair
+				continue
+			}
+			z.applyTo(args, st.Params[l.Param-1], l.Column, u.asIs[l.Column])
+		}
+		z.missed(u)
+	}
+	for i := range args {
+		if b, ok := args[i].Value.(framedBlob); ok {
+			args[i].Value = []byte(b)
+		}
+	}
+	return args, nil
+}
+
+// applyTo compresses the argument of a parameter.
+func (z *compression) applyTo(args []driver.NamedValue, p sqltext.Param, column, asIs string) {
+	for i := range args {
+		a := &args[i]
+		named := a.Name != "" && len(p.Name) > 1 && p.Name[0] != '?' && p.Name[1:] == a.Name
+		if !named && (a.Name != "" || a.Ordinal != p.Index) {
+			continue
+		}
+		var f []byte
+		switch x := a.Value.(type) {
+		case string:
+			f = z.pack(column, asIs, frame.Text, bytesOf(x))
+		case []byte:
+			if x != nil {
+				f = z.pack(column, asIs, frame.Blob, x)
+			}
+		case framedBlob:
+			z.columns[column].skip(skipFrame)
+		}
+		if f != nil {
+			a.Value = framedBlob(f)
+		}
+	}
+}
+
+// afterText is called when a text has run.
+func (c *baseConn) afterText(query string) {
+	z := c.connector.compression
+	if z == nil {
+		return
+	}
+	text := c.connector.stmts.Get(query)
+	for i := range text.Stmts {
+		switch text.Stmts[i].Kind {
+		case sqltext.Create, sqltext.Drop, sqltext.Alter, sqltext.Unknown, sqltext.RollbackTo, sqltext.Rollback:
+			z.forget()
+		}
+	}
+}
+
+// askSchema runs a query on the connection.
+func (c *baseConn) askSchema(ctx context.Context, query string) ([][]exec.Value, error) {
+	s, err := c.prepare(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	r, err := queryStmt(ctx, s, nil)
+	if err != nil {
+		return nil, err
+	}
+	set, err := readSet(r)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([][]exec.Value, len(set.rows))
+	for i, row := range set.rows {
+		for _, v := range row {
+			if b, ok := v.([]byte); ok {
+				v = string(b) // some drivers give text so
+			}
+			value, err := toValue(v)
+			if err != nil {
+				return nil, err
+			}
+			rows[i] = append(rows[i], value)
+		}
+	}
+	return rows, nil
+}
+
+// A compressStmt is a statement of a base whose values are compressed.
+type compressStmt struct {
+	driver.Stmt
+	conn  *baseConn
+	query string
+}
+
+var (
+	_ driver.StmtExecContext   = (*compressStmt)(nil)
+	_ driver.StmtQueryContext  = (*compressStmt)(nil)
+	_ driver.NamedValueChecker = (*compressStmt)(nil)
+)
+
+func (s *compressStmt) CheckNamedValue(nv *driver.NamedValue) error {
+	if ok, err := checkFramer(nv); ok {
+		return err
+	}
+	if n, ok := s.Stmt.(driver.NamedValueChecker); ok {
+		return n.CheckNamedValue(nv)
+	}
+	return s.conn.check(nv)
+}
+
+func (s *compressStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	args, err := s.conn.compressArgs(ctx, s.query, args)
+	if err != nil {
+		return nil, err
+	}
+	defer s.conn.afterText(s.query)
+	return execStmt(ctx, s.Stmt, args)
+}
+
+func (s *compressStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	args, err := s.conn.compressArgs(ctx, s.query, args)
+	if err != nil {
+		return nil, err
+	}
+	return s.conn.unpacked(queryStmt(ctx, s.Stmt, args))
+}
+
+// unpacked has the frames in rows given as their values.
+func (c *baseConn) unpacked(r driver.Rows, err error) (driver.Rows, error) {
+	if err != nil || c.connector.compression == nil {
+		return r, err
+	}
+	return &compressRows{Rows: r, z: c.connector.compression}, nil
+}
+
+// compressRows are a base's rows. What the base does not tell of its columns is
+// what database/sql tells then.
+type compressRows struct {
+	driver.Rows
+	z       *compression
+	columns []string
+}
+
+func (r *compressRows) Next(dest []driver.Value) error {
+	if err := r.Rows.Next(dest); err != nil {
+		return err
+	}
+	for i, v := range dest {
+		b, ok := v.([]byte)
+		if !ok || !frame.Is(b) {
+			continue
+		}
+		if r.columns == nil {
+			r.columns = r.Columns()
+		}
+		var err error
+		if dest[i], err = r.z.unpack(r.columns[i], b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *compressRows) HasNextResultSet() bool {
+	n, ok := r.Rows.(driver.RowsNextResultSet)
+	return ok && n.HasNextResultSet()
+}
+
+func (r *compressRows) NextResultSet() error {
+	r.columns = nil
+	return r.Rows.(driver.RowsNextResultSet).NextResultSet()
+}
+
+func (r *compressRows) ColumnTypeDatabaseTypeName(i int) string {
+	if t, ok := r.Rows.(driver.RowsColumnTypeDatabaseTypeName); ok {
+		return t.ColumnTypeDatabaseTypeName(i)
+	}
+	return ""
+}
+
+func (r *compressRows) ColumnTypeLength(i int) (int64, bool) {
+	if t, ok := r.Rows.(driver.RowsColumnTypeLength); ok {
+		return t.ColumnTypeLength(i)
+	}
+	return 0, false
+}
+
+func (r *compressRows) ColumnTypeNullable(i int) (nullable, ok bool) {
+	if t, ok := r.Rows.(driver.RowsColumnTypeNullable); ok {
+		return t.ColumnTypeNullable(i)
+	}
+	return false, false
+}
+
+func (r *compressRows) ColumnTypePrecisionScale(i int) (precision, scale int64, ok bool) {
+	if t, ok := r.Rows.(driver.RowsColumnTypePrecisionScale); ok {
+		return t.ColumnTypePrecisionScale(i)
+	}
+	return 0, 0, false
+}
+
+func (r *compressRows) ColumnTypeScanType(i int) reflect.Type {
+	if t, ok := r.Rows.(driver.RowsColumnTypeScanType); ok {
+		return t.ColumnTypeScanType(i)
+	}
+	return typeAny
+}
