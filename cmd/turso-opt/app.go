@@ -40,6 +40,7 @@ func commands() []command {
 		{"demo", "the same work through libsql-client-go and turso-opt, side by side", (*app).demo},
 		{"bench", "measure both drivers, each figure against its goal", (*app).bench},
 		{"doctor", "check a database step by step, and explain what is wrong", (*app).doctor},
+		{"compress", "say what compressing columns would save, and convert them both ways", (*app).compress},
 		{"serve", "run an embedded libSQL server", (*app).serve},
 		{"version", "print versions", (*app).version},
 	}

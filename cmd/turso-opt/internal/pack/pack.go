@@ -1,0 +1,203 @@
+// Package pack estimates what compressing a database's columns would save, and
+// converts them both ways.
+package pack
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	tursoopt "github.com/turso-opt/turso-opt"
+	"github.com/turso-opt/turso-opt/internal/frame"
+	"github.com/turso-opt/turso-opt/internal/sqltext"
+)
+
+// Options say what is done, and to what.
+type Options struct {
+	// Config is the database's. Its CompressColumns are left out: what is stored
+	// has to be seen as it is.
+	Config *tursoopt.Config
+	// Columns are "table.column"; estimate takes all if there is none.
+	Columns []string
+	// Min is the length in bytes from which a value is compressed.
+	Min int
+	// Sample is how many rows of a table estimate looks at.
+	Sample int
+	// Rows is how many rows one transaction of a conversion changes at most.
+	Rows int
+	// DryRun counts and changes nothing.
+	DryRun bool
+	// Force converts a column although something in the schema uses it.
+	Force bool
+}
+
+// ErrLeft says that rows were left as they were, and the output which.
+var ErrLeft = errors.New("some values could not be converted")
+
+// open opens the database so that frames are seen.
+func (o *Options) open() (*sql.DB, error) {
+	cfg := o.Config.Clone()
+	cfg.CompressColumns = nil
+	c, err := tursoopt.NewConnector(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(c), nil
+}
+
+// A column is one of a table.
+type column struct {
+	table, name, decl string
+}
+
+func (c column) String() string { return c.table + "." + c.name }
+
+// object is a definition of the schema.
+type object struct{ kind, name, table, text string }
+
+// A schema is what a database says of itself.
+type schema struct {
+	columns []column
+	objects []object
+}
+
+func readSchema(ctx context.Context, db *sql.DB) (s schema, err error) {
+	err = each(ctx, db, "SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name", func(rows *sql.Rows) error {
+		var o object
+		err := rows.Scan(&o.kind, &o.name, &o.table, &o.text)
+		s.objects = append(s.objects, o)
+		return err
+	})
+	if err != nil {
+		return s, err
+	}
+	for _, o := range s.objects {
+		if o.kind != "table" || strings.HasPrefix(strings.ToUpper(o.text), "CREATE VIRTUAL") || o.name == stateTable {
+			continue
+		}
+		err := each(ctx, db, "SELECT name, type FROM pragma_table_info(?) ORDER BY cid", func(rows *sql.Rows) error {
+			c := column{table: o.name}
+			err := rows.Scan(&c.name, &c.decl)
+			s.columns = append(s.columns, c)
+			return err
+		}, o.name)
+		if err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+func each(ctx context.Context, db *sql.DB, query string, row func(*sql.Rows) error, args ...any) error {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := row(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// find gives the columns that were asked for.
+func (s *schema) find(names []string) (found []column, err error) {
+	for _, name := range names {
+		n := len(found)
+		for _, c := range s.columns {
+			if strings.EqualFold(c.String(), name) {
+				found = append(found, c)
+			}
+		}
+		if len(found) == n {
+			return nil, fmt.Errorf("there is no column %s", name)
+		}
+	}
+	return found, nil
+}
+
+// holdsText tells whether a column may hold what is compressed.
+func (c column) holdsText() bool {
+	d := strings.ToUpper(c.decl)
+	if strings.Contains(d, "INT") {
+		return false
+	}
+	for _, part := range []string{"CHAR", "CLOB", "TEXT", "BLOB", "JSON"} {
+		if strings.Contains(d, part) {
+			return true
+		}
+	}
+	return d == ""
+}
+
+// breaks says what in the schema would see frames in place of a column's values.
+func (s *schema) breaks(c column) (reasons []string) {
+	lower := strings.ToLower
+	marks := sqltext.Marks{lower(c.table): {lower(c.name): c.String()}}
+	seen := map[string]bool{}
+	for range 3 { // views of views
+		for _, o := range s.objects {
+			t := sqltext.Parse(o.text)
+			if o.text == "" || len(t.Stmts) != 1 {
+				continue
+			}
+			u := t.Stmts[0].MarkedUse(marks, func(string) []string { return nil })
+			if o.kind == "view" && len(u.Result) > 0 {
+				marks[lower(o.name)] = u.Result
+			}
+			what := o.kind + " " + o.name
+			if u.Misuse != nil && !seen[what] {
+				seen[what] = true
+				reasons = append(reasons, what+": "+u.Misuse.Why)
+			}
+		}
+	}
+	for _, o := range s.objects {
+		text := strings.ToUpper(o.text)
+		i := strings.LastIndexByte(text, ')')
+		if o.kind != "table" || o.name != c.table || i < 0 {
+			continue
+		}
+		if strings.Contains(text[i:], "STRICT") {
+			reasons = append(reasons, "table "+o.name+": it is STRICT, and its columns take no BLOB but where they are declared so")
+		}
+		if strings.Contains(text[i:], "WITHOUT") {
+			reasons = append(reasons, "table "+o.name+": it has no rowid, by which rewrite and undo go")
+		}
+	}
+	return reasons
+}
+
+// quote makes an identifier of a name.
+func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+// packed is a value as it would be stored; ok is false if that is as it is.
+func packed(v any, least int) (f []byte, from int, ok bool) {
+	switch x := v.(type) {
+	case string:
+		if len(x) >= least {
+			f, ok = frame.Compress(frame.Text, []byte(x))
+		}
+		return f, len(x), ok
+	case []byte:
+		if frame.Is(x) {
+			if _, _, err := frame.Decode(x); err == nil {
+				return nil, len(x), false // it is one
+			}
+		}
+		if len(x) >= least {
+			f, ok = frame.Compress(frame.Blob, x)
+		}
+		if !ok && frame.Is(x) {
+			var err error
+			f, err = frame.Escape(frame.Blob, x)
+			ok = err == nil
+		}
+		return f, len(x), ok
+	}
+	return nil, 0, false
+}
