@@ -27,6 +27,7 @@ type horizon struct {
 	// for more may take for ever.
 	reached atomic.Uint64
 	role    atomic.Uint32
+	asking  atomic.Bool // the primary is being asked whether seen is still true
 }
 
 // The roles of a server.
@@ -36,9 +37,11 @@ const (
 	replicaRole
 )
 
-// arrives is how long a read waits at most for what its client has seen to arrive
-// at a replica. It is then sent again without that wish.
-const arrives = 3 * time.Second
+// arrives is how long a read waits for what its client has seen to arrive at a
+// replica before the primary is asked whether it is still there. If it is, the
+// replica is behind, and the read is sent again with the same wish; if not, or if
+// the primary cannot be asked, without.
+var arrives = 3 * time.Second
 
 // asked is what a read asks to see, or what has been seen when a write is sent. In
 // a transaction the primary answers.
@@ -129,14 +132,37 @@ func (h *horizon) setRole(role uint32) {
 
 // pipelineRead sends a read that wants to see index.
 func (p *Pool) pipelineRead(ctx context.Context, s *Stream, req *hrana.PipelineReq, index uint64) (*hranahttp.Reply, error) {
-	if index > p.horizon.reached.Load() {
-		// If it takes too long the request fails as one whose connection has broken
-		// does: the horizon is forgotten and the read is sent again.
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, arrives)
-		defer cancel()
+	level := p.horizon.wire(s.level, req.Requests)
+	if index <= p.horizon.reached.Load() {
+		return p.client.Pipeline(ctx, s.ep, level, req)
 	}
-	return p.client.Pipeline(ctx, s.ep, p.horizon.wire(s.level, req.Requests), req)
+	bounded, cancel := context.WithTimeout(ctx, arrives)
+	defer cancel()
+	reply, err := p.client.Pipeline(bounded, s.ep, level, req)
+	switch {
+	case err == nil || bounded.Err() == nil:
+	case ctx.Err() == nil:
+		s.behind = p.confirmed(ctx, index)
+	case p.horizon.asking.CompareAndSwap(false, true):
+		// Callers who never wait that long must not wait for ever, all of them.
+		if !p.client.Go(func(ctx context.Context) {
+			defer p.horizon.asking.Store(false)
+			if !p.confirmed(ctx, index) {
+				p.horizon.forget()
+			}
+		}) {
+			p.horizon.asking.Store(false)
+		}
+	}
+	return reply, err
+}
+
+// confirmed asks the primary whether its index is as high as what has been seen.
+func (p *Pool) confirmed(ctx context.Context, index uint64) bool {
+	ctx, cancel := context.WithTimeout(ctx, arrives)
+	defer cancel()
+	results, err := p.primaryIndex(ctx)
+	return err == nil && results[0].Stmt != nil && results[0].Stmt.ReplicationIndex >= index
 }
 
 // arrive waits until what has been seen has arrived at the server, for reads that
@@ -148,13 +174,21 @@ func (p *Pool) arrive(ctx context.Context, level hranahttp.Level, plan *Plan) {
 }
 
 // askIndex asks for the index that a write has led to, which its answer has not
-// told. A replica hands a BEGIN on to the primary, and so its answer is the
-// primary's.
+// told.
 func (p *Pool) askIndex(ctx context.Context) {
+	if results, err := p.primaryIndex(ctx); err == nil {
+		p.horizon.learn(exec.Write, 0, results)
+	}
+}
+
+// primaryIndex is a primary's answer, which tells its index: a replica hands a
+// BEGIN on.
+func (p *Pool) primaryIndex(ctx context.Context) ([]hrana.StreamResult, error) {
 	begin, rollback := hrana.Stmt{SQL: "BEGIN"}, hrana.Stmt{SQL: "ROLLBACK"}
 	reply, err := p.client.Pipeline(ctx, p.client.Home(), hranahttp.V3Protobuf, &hrana.PipelineReq{Requests: []hrana.StreamReq{
 		{Type: hrana.Execute, Stmt: begin}, {Type: hrana.Execute, Stmt: rollback}, {Type: hrana.Close}}})
-	if err == nil {
-		p.horizon.learn(exec.Write, 0, reply.Results)
+	if err != nil {
+		return nil, err
 	}
+	return reply.Results, nil
 }

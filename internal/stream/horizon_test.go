@@ -3,12 +3,14 @@ package stream
 import (
 	"context"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
 	"github.com/turso-opt/turso-opt/internal/hrana"
 	"github.com/turso-opt/turso-opt/internal/hranahttp"
+	"github.com/turso-opt/turso-opt/internal/netem"
 	"github.com/turso-opt/turso-opt/internal/sqld"
 )
 
@@ -180,6 +182,69 @@ func TestReadsGoOnWhenThePrimaryRestarts(t *testing.T) {
 		if c := resp.Results[0].Result.Cursor; c != nil {
 			c.Close()
 		}
+	}
+}
+
+// A read that waits for long asks the primary whether what it waits for is still
+// there: a replica that is behind is waited for, an index of the past is forgotten.
+func TestAReplicaThatIsBehind(t *testing.T) {
+	defer func(d time.Duration) { arrives = d }(arrives)
+	_, replica, p := newReplica(t, hranahttp.Auto)
+	p.must(t, exec.Write, stmt("CREATE TABLE t (a INTEGER PRIMARY KEY, b)"))
+	p.client.AwaitLevel(context.Background())
+	p.must(t, exec.Write, stmt("INSERT INTO t (b) VALUES (1)"))
+	seen := p.horizon.seen.Load()
+	net, err := netem.Start(strings.TrimPrefix(replica.URL(), "http://"), netem.Conditions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer net.Close()
+	u, _ := url.Parse(net.URL())
+	// The path is as slow as a replica that is behind, until the primary is asked.
+	slow := func(seen uint64) (s *Stream, p *Pool, end func()) {
+		client := hranahttp.New(hranahttp.Config{URL: u, Encoding: hranahttp.Auto})
+		p = NewPool(client, nil, nil)
+		p.must(t, exec.Read, stmt("SELECT 1"))
+		client.AwaitLevel(context.Background())
+		p.horizon.forget()
+		p.horizon.seen.Store(seen)
+		s = p.Session()
+		s.ready(client.Level())
+		sent := client.Counters().Requests
+		net.Set(netem.Conditions{Paused: true})
+		go func() {
+			for client.Counters().Requests < sent+2 {
+				time.Sleep(time.Millisecond)
+			}
+			net.Set(netem.Conditions{})
+		}()
+		return s, p, func() {
+			p.Close()
+			client.Close()
+		}
+	}
+	arrives = 200 * time.Millisecond
+	for name, c := range map[string]struct {
+		seen uint64
+		kept bool
+	}{"behind": {seen, true}, "an index of the past": {seen + 1000, false}} {
+		t.Run(name, func(t *testing.T) {
+			s, p, end := slow(c.seen)
+			defer end()
+			req := &hrana.PipelineReq{Requests: []hrana.StreamReq{{Type: hrana.Execute, Stmt: hrana.Stmt{SQL: "SELECT 1", ReplicationIndex: c.seen}}}}
+			_, err := p.pipelineRead(context.Background(), s, req, c.seen)
+			if err == nil {
+				t.Fatal("it has not waited")
+			}
+			if s.behind != c.kept {
+				t.Errorf("behind: %v", s.behind)
+			}
+			s.failed(context.Background(), err.(*exec.Error))
+			if kept := p.horizon.seen.Load() == c.seen; kept != c.kept {
+				t.Errorf("what has been seen is kept: %v", kept)
+			}
+			s.End()
+		})
 	}
 }
 

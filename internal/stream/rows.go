@@ -216,7 +216,7 @@ func (s *Stream) large(ctx context.Context, level hranahttp.Level, plan *Plan) (
 	cur, err := s.pool.client.Cursor(run, s.ep, level, req)
 	if err != nil {
 		cancel()
-		return nil, s.failed(err.(*exec.Error))
+		return nil, s.failed(ctx, err.(*exec.Error))
 	}
 	// The next baton comes first, so the stream outlives a transfer that is cut.
 	s.baton, s.ep, s.used = cur.Baton, cur.Endpoint, s.pool.now()
@@ -231,7 +231,7 @@ func (s *Stream) large(ctx context.Context, level hranahttp.Level, plan *Plan) (
 			return o, nil
 		case err != nil:
 			cancel()
-			return nil, s.failed(err.(*exec.Error))
+			return nil, s.failed(ctx, err.(*exec.Error))
 		}
 		switch e := &r.entry; {
 		case e.Type == hrana.CursorError:

@@ -34,6 +34,8 @@ type Stream struct {
 	// stale: somebody else has used it before, so that its connection may know an
 	// old schema; see lookAtSchema.
 	stale bool
+	// behind: the last request has waited in vain for a replica that is behind.
+	behind bool
 	// schema is the pool's when the stream last looked at the database's.
 	schema uint64
 	// pinned: it holds what a new stream would not have (a transaction, a
@@ -187,7 +189,7 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 		reply, err = client.PipelineDetached(ctx, s.ep, wire, req, s.pool.endLate(s.level, p.Late))
 	}
 	if err != nil {
-		return nil, s.failed(err.(*exec.Error))
+		return nil, s.failed(ctx, err.(*exec.Error))
 	}
 	s.baton, s.ep, s.used = reply.Baton, reply.Endpoint, s.pool.now()
 	results, bad := s.pool.texts.results(&sent, reply.Results)
@@ -238,7 +240,9 @@ func (s *Stream) ready(level hranahttp.Level) {
 // failed notes what an error means for the stream, and gives it as it is to be
 // reported: where no server was reached the baton has not been shown to one, and
 // the stream is there as before.
-func (s *Stream) failed(err *exec.Error) *exec.Error {
+func (s *Stream) failed(ctx context.Context, err *exec.Error) *exec.Error {
+	behind := s.behind
+	s.behind = false
 	if err.StreamLost && err.Source == exec.FromTransport && err.Proof == exec.NotExecuted {
 		kept := *err
 		kept.StreamLost = false
@@ -247,8 +251,11 @@ func (s *Stream) failed(err *exec.Error) *exec.Error {
 	if err.StreamLost || s.baton == "" {
 		s.forget()
 		// The server may have restarted, and its replication index gone back with
-		// it; to ask for one that it has not reached would wait for ever.
-		s.pool.horizon.forget()
+		// it; to ask for one that it has not reached would wait for ever. Neither a
+		// caller who leaves nor a replica that is behind says so.
+		if !behind && ctx.Err() == nil {
+			s.pool.horizon.forget()
+		}
 	}
 	return err
 }

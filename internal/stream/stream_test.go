@@ -101,7 +101,7 @@ func TestStreamUnreachable(t *testing.T) {
 	r := newRig(t, hranatest.Options{})
 	s := begun(t, r)
 	baton := s.baton
-	if got := s.failed(e); got.StreamLost || s.baton != baton || !e.StreamLost {
+	if got := s.failed(context.Background(), e); got.StreamLost || s.baton != baton || !e.StreamLost {
 		t.Errorf("%+v, baton kept: %v", got, s.baton == baton)
 	}
 	run(t, s, exec.Write, Plan{Guard: true}, "INSERT INTO t (b) VALUES (2)")
