@@ -40,6 +40,7 @@ type Gate struct {
 	waiting turnstile
 	law     *limit.Writers
 	stuck   *time.Timer // runs while somebody waits
+	since   time.Time   // when it began to
 }
 
 // NewGate returns an open Gate.
@@ -81,7 +82,7 @@ func (g *Gate) Enter(ctx context.Context) (*Pass, error) {
 		return pass, nil
 	}
 	if g.waiting.head == nil {
-		g.stuck.Reset(stuckAfter)
+		g.watch()
 	}
 	t := g.waiting.push()
 	g.mu.Unlock()
@@ -139,8 +140,14 @@ func (g *Gate) let() {
 	if g.waiting.head == nil {
 		g.stuck.Stop()
 	} else {
-		g.stuck.Reset(stuckAfter)
+		g.watch()
 	}
+}
+
+// watch has unstick called when the first who waits has done so for too long.
+func (g *Gate) watch() {
+	g.since = time.Now()
+	g.stuck.Reset(stuckAfter)
 }
 
 // unstick lets one in although there is no place.
@@ -148,11 +155,12 @@ func (g *Gate) unstick() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
-	case g.waiting.head == nil:
+	case g.waiting.head == nil, time.Since(g.since) < stuckAfter:
+		// The timer had run down before it was stopped or set anew.
 	case g.busy < maxStuck:
 		g.let()
 	default:
-		g.stuck.Reset(stuckAfter)
+		g.watch()
 	}
 }
 
