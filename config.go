@@ -172,6 +172,9 @@ type Config struct {
 	// PoolCooldown is how long less must have been needed before the pool shrinks;
 	// zero means DefaultPoolCooldown.
 	PoolCooldown time.Duration
+	// Shared is what the Connector shares with others; nil means nothing. What a
+	// SharedConfig says of connections must be the same here, or not given.
+	Shared *Shared
 	// Logger gets the driver's few messages; nil means none are written.
 	Logger *slog.Logger
 }

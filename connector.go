@@ -52,6 +52,11 @@ type Connector struct {
 // field that is wrong.
 func NewConnector(cfg *Config) (*Connector, error) {
 	cfg = cfg.Clone()
+	if cfg.Shared != nil {
+		if err := errors.Join(cfg.Shared.err, cfg.Shared.apply(cfg)); err != nil {
+			return nil, err
+		}
+	}
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
@@ -95,6 +100,9 @@ func Wrap(base driver.Connector, cfg *Config) (*Connector, error) {
 // newConnector takes a valid Config of its own.
 func newConnector(cfg *Config) (*Connector, error) {
 	if cfg.isFile() {
+		if cfg.Shared != nil {
+			return nil, errSharedBase
+		}
 		return fileConnector(cfg)
 	}
 	u, host, err := cfg.remote()
@@ -102,6 +110,9 @@ func newConnector(cfg *Config) (*Connector, error) {
 		return nil, err
 	}
 	if cfg.Base == BaseLibsql || u.Scheme == "ws" || u.Scheme == "wss" {
+		if cfg.Shared != nil {
+			return nil, errSharedBase
+		}
 		base, err := libsqlConnector(cfg)
 		if err != nil {
 			return nil, err
@@ -112,8 +123,14 @@ func newConnector(cfg *Config) (*Connector, error) {
 	c.driver = &Driver{connector: c}
 	hc := hranahttp.Config{
 		URL: u, Host: host, Header: cfg.Header, EncryptionKey: cfg.RemoteEncryptionKey,
-		TLS: cfg.TLSConfig, Dial: cfg.DialContext, ConnectTimeout: cfg.connectTimeout(),
-		LateTimeout: cfg.timeout(), KeepAlive: cfg.keepAlive(), UserAgent: userAgent, Logger: c.log,
+		TransportConfig: hranahttp.TransportConfig{
+			TLS: cfg.TLSConfig, Dial: cfg.DialContext, ConnectTimeout: cfg.connectTimeout(), KeepAlive: cfg.keepAlive(),
+		},
+		LateTimeout: cfg.timeout(), UserAgent: userAgent, Logger: c.log,
+	}
+	var texts *sqltext.Cache
+	if cfg.Shared != nil {
+		hc.Transport, texts = cfg.Shared.transport, cfg.Shared.stmts
 	}
 	switch {
 	case cfg.TokenSource != nil:
@@ -137,7 +154,12 @@ func newConnector(cfg *Config) (*Connector, error) {
 	if c.compression != nil {
 		c.layers = append([]string{compressionName}, c.layers...)
 	}
-	c.stmts = sqltext.NewCache(cfg.stmtCache())
+	c.stmts = sqltext.NewCacheOver(texts, cfg.stmtCache())
+	if cfg.Shared != nil {
+		if err := cfg.Shared.join(c); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+	}
 	return c, nil
 }
 
@@ -227,6 +249,9 @@ func (c *Connector) Close() error {
 	c.pool.Close()
 	err := c.client.Close()
 	c.lanes.Close()
+	if c.cfg.Shared != nil {
+		c.cfg.Shared.leave(c)
+	}
 	return err
 }
 

@@ -52,7 +52,8 @@ type LaneStats struct {
 
 // StatementStats are the statement cache's.
 type StatementStats struct {
-	// Hits and Misses count look-ups of SQL texts; a miss reads the text anew.
+	// Hits and Misses count look-ups of SQL texts; a miss reads the text anew, or has
+	// it from the Shared.
 	Hits, Misses uint64
 	// Evictions counts texts forgotten to make room.
 	Evictions uint64
@@ -60,7 +61,8 @@ type StatementStats struct {
 	Size int
 }
 
-// RequestStats are those of HTTP.
+// RequestStats are those of HTTP. On a Shared, Dials and the bytes are those of all
+// its Connectors together, and of KeepAliveStats all is.
 type RequestStats struct {
 	// Sent counts HTTP requests, Failed those of them that did not end in a
 	// complete answer of status 200.

@@ -9,9 +9,7 @@ package hranahttp
 
 import (
 	"context"
-	"crypto/tls"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"sync"
@@ -20,7 +18,6 @@ import (
 
 	"github.com/turso-opt/turso-opt/internal/exec"
 	"github.com/turso-opt/turso-opt/internal/histogram"
-	"github.com/turso-opt/turso-opt/internal/http1"
 )
 
 // Preference limits what the negotiation may choose.
@@ -51,17 +48,12 @@ type Config struct {
 	// on after its context has ended outlives the Client.
 	Token    func(context.Context) (string, error)
 	Encoding Preference
-	// TLS, if its NextProtos are set, also says whether HTTP/2 may be used.
-	TLS *tls.Config
-	// Dial is the way to the server; with it, the environment's proxies are not
-	// used.
-	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	// ConnectTimeout bounds dialling and the TLS handshake together; 0 is no
-	// limit.
-	ConnectTimeout time.Duration
+	// Transport is shared with other clients; nil for one of its own, as
+	// TransportConfig says.
+	Transport *Transport
+	TransportConfig
 	// LateTimeout bounds an exchange whose caller has left; 0 is no limit.
 	LateTimeout time.Duration
-	KeepAlive   KeepAlive
 	UserAgent   string
 	Logger      *slog.Logger
 }
@@ -87,13 +79,11 @@ type Client struct {
 	took  histogram.Histogram
 	limit int64 // maxResponse
 
-	sockets   http1.Sockets
-	pool      *http1.Pool
-	transport *http.Transport
-	proxy     func(*http.Request) (*url.URL, error)
+	transport *Transport
+	own       bool // nobody else uses the transport
 	places    places
 	home      *Endpoint
-	keeper    *keeper
+	keeper    *keeper // of home
 
 	life    context.Context // ends when Close stops waiting
 	end     context.CancelFunc
@@ -121,26 +111,17 @@ type counters struct{ requests, failed, tokens, renewed atomic.Uint64 }
 func New(cfg Config) *Client { return newClient(cfg, http.ProxyFromEnvironment) }
 
 func newClient(cfg Config, proxy func(*http.Request) (*url.URL, error)) *Client {
-	c := &Client{cfg: cfg, log: cfg.Logger, limit: maxResponse, proxy: proxy}
+	c := &Client{cfg: cfg, log: cfg.Logger, limit: maxResponse, transport: cfg.Transport}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Dial != nil || cfg.Host != "" {
-		c.proxy = nil // the way to the server is given
-	}
-	if cfg.TLS == nil {
-		c.cfg.TLS = &tls.Config{}
-	} else {
-		c.cfg.TLS = cfg.TLS.Clone()
-	}
-	if c.cfg.TLS.ClientSessionCache == nil {
-		c.cfg.TLS.ClientSessionCache = tls.NewLRUClientSessionCache(sessions)
-	}
 	c.life, c.end = context.WithCancel(context.Background())
-	c.pool = http1.NewPool(c.life, c.dialHTTP1)
-	c.transport = c.newTransport()
-	c.home = c.newEndpoint(cfg.URL, cfg.Host)
-	c.keeper = newKeeper(c)
+	if c.own = c.transport == nil; c.own {
+		c.transport = newTransport(&cfg.TransportConfig, proxy, cfg.Host != "")
+		c.transport.owner = c
+	}
+	c.home = c.newEndpoint(cfg.URL, cfg.Host, true)
+	c.keeper = c.home.place.keeper
 	c.fixed, c.badField = fixedHeader(&c.cfg)
 	if cfg.Token == nil {
 		c.auth.current.Store(c.newCredentials(""))
@@ -155,7 +136,7 @@ func newClient(cfg Config, proxy func(*http.Request) (*url.URL, error)) *Client 
 // Counters returns what has been counted so far.
 func (c *Client) Counters() Counters {
 	n := Counters{Requests: c.counters.requests.Load(), Failed: c.counters.failed.Load(), TokenRefresh: c.counters.tokens.Load(), Renewed: c.counters.renewed.Load()}
-	n.Dials, n.BytesSent, n.BytesReceived = c.sockets.Counts()
+	n.Dials, n.BytesSent, n.BytesReceived = c.transport.sockets.Counts()
 	return n
 }
 
@@ -173,7 +154,7 @@ type insideKey struct{}
 func (c *Client) begin(ctx context.Context) error {
 	err := c.enter(ctx)
 	if err == nil {
-		c.keeper.touch()
+		c.keeper.touch(c)
 	}
 	return err
 }
@@ -194,7 +175,11 @@ func (c *Client) Refuse() {
 	c.mu.Lock()
 	c.closed = true
 	c.mu.Unlock()
-	c.keeper.close()
+	if c.own {
+		c.keeper.close()
+	} else {
+		c.keeper.leave(c)
+	}
 }
 
 // Go runs f in a goroutine of the client's, with a context that ends when Close
@@ -210,18 +195,8 @@ func (c *Client) Go(f func(ctx context.Context)) bool {
 	return true
 }
 
-// besides runs f in a goroutine that Close ends, and does not wait for before.
-func (c *Client) besides(f func()) bool {
-	if c.enter(context.Background()) != nil {
-		return false
-	}
-	defer c.running.Done()
-	c.beside.Go(f)
-	return true
-}
-
 // Close refuses new requests, gives those in flight Grace to end, cancels the
-// rest and closes every connection. No goroutine of the client is left when it
+// rest and closes every connection, unless its transport is shared. No goroutine of the client is left when it
 // returns, but for net/http's, which end with the connections they serve.
 func (c *Client) Close() error {
 	c.Refuse()
@@ -238,12 +213,12 @@ func (c *Client) Close() error {
 		c.log.Warn("turso-opt: requests still in flight at close are cancelled")
 	}
 	c.end()
-	c.pool.Close()
-	c.transport.CloseIdleConnections()
-	// What is still under way ends here, whatever its own context says.
-	c.sockets.CloseAll()
+	if c.own {
+		c.transport.Close()
+	}
 	<-done
 	c.beside.Wait()
+	c.leavePlaces()
 	return nil
 }
 

@@ -63,8 +63,10 @@ func (c *Client) Cursor(ctx context.Context, ep *Endpoint, level Level, req *hra
 		c.running.Done()
 		return nil, encodeError(err)
 	}
+	ctx, left := c.within(ctx)
 	a, failed := c.send(ctx, &call{ep: ep, level: level, method: cursor, hasBaton: req.Baton != "", body: data})
 	if failed != nil {
+		left()
 		c.running.Done()
 		return nil, failed
 	}
@@ -73,7 +75,7 @@ func (c *Client) Cursor(ctx context.Context, ep *Endpoint, level Level, req *hra
 	// Rows that nobody reads and nobody closes must not hold up Close for ever.
 	done := sync.OnceFunc(c.running.Done)
 	stop := context.AfterFunc(c.life, done)
-	cur.release = func() { stop(); done() }
+	cur.release = func() { stop(); left(); done() }
 	var head hrana.CursorResp
 	msg, err := hrana.NextMessage(enc, cur.r, nil, maxEntry)
 	if err == io.EOF {

@@ -14,23 +14,23 @@ import (
 // sessions is how many TLS sessions are kept to be resumed.
 const sessions = 32
 
-// connect opens a connection below TLS. The client knows it until it is closed,
+// connect opens a connection below TLS. The Transport knows it until it is closed,
 // so that Close can leave no socket behind.
-func (c *Client) connect(ctx context.Context, network, addr string) (*http1.Socket, error) {
-	conn, err := c.dial(ctx, network, addr)
+func (t *Transport) connect(ctx context.Context, network, addr string) (*http1.Socket, error) {
+	conn, err := t.dial(ctx, network, addr)
 	if err != nil {
 		return nil, connectError(err)
 	}
-	sock := c.sockets.Track(conn)
-	if c.life.Err() != nil {
+	sock := t.sockets.Track(conn)
+	if t.life.Err() != nil {
 		sock.Close() // Close has already closed those it saw
 		return nil, http1.ErrClosed
 	}
 	return sock, nil
 }
 
-func (c *Client) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	if c.cfg.Dial == nil {
+func (t *Transport) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	if t.cfg.Dial == nil {
 		// Happy Eyeballs and the resolver know contexts well.
 		return (&net.Dialer{KeepAlive: 15 * time.Second}).DialContext(ctx, network, addr)
 	}
@@ -42,7 +42,7 @@ func (c *Client) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	}
 	done := make(chan dialled, 1)
 	go func() {
-		conn, err := c.cfg.Dial(ctx, network, addr)
+		conn, err := t.cfg.Dial(ctx, network, addr)
 		done <- dialled{conn, err}
 	}()
 	select {
@@ -59,12 +59,12 @@ func (c *Client) dial(ctx context.Context, network, addr string) (net.Conn, erro
 }
 
 // connectTLS opens a connection with TLS on it.
-func (c *Client) connectTLS(ctx context.Context, addr string, protocols []string) (*tls.Conn, *http1.Socket, error) {
-	sock, err := c.connect(ctx, "tcp", addr)
+func (t *Transport) connectTLS(ctx context.Context, addr string, protocols []string) (*tls.Conn, *http1.Socket, error) {
+	sock, err := t.connect(ctx, "tcp", addr)
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg := c.cfg.TLS.Clone()
+	cfg := t.cfg.TLS.Clone()
 	cfg.NextProtos = protocols
 	if cfg.ServerName == "" {
 		if cfg.ServerName, _, err = net.SplitHostPort(addr); err != nil {
@@ -79,28 +79,28 @@ func (c *Client) connectTLS(ctx context.Context, addr string, protocols []string
 	return conn, sock, nil
 }
 
-// bounded applies ConnectTimeout, and the client's end, to a context for
+// bounded applies ConnectTimeout, and the Transport's end, to a context for
 // connecting.
-func (c *Client) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+func (t *Transport) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(c.life, cancel)
-	if t := c.cfg.ConnectTimeout; t > 0 {
+	stop := context.AfterFunc(t.life, cancel)
+	if limit := t.cfg.ConnectTimeout; limit > 0 {
 		var done context.CancelFunc
-		ctx, done = context.WithTimeout(ctx, t)
+		ctx, done = context.WithTimeout(ctx, limit)
 		return ctx, func() { stop(); done(); cancel() }
 	}
 	return ctx, func() { stop(); cancel() }
 }
 
 // dialHTTP1 is the pool's Dialer.
-func (c *Client) dialHTTP1(ctx context.Context, t *http1.Target) (net.Conn, *http1.Socket, error) {
-	ctx, cancel := c.bounded(ctx)
+func (t *Transport) dialHTTP1(ctx context.Context, to *http1.Target) (net.Conn, *http1.Socket, error) {
+	ctx, cancel := t.bounded(ctx)
 	defer cancel()
-	if !t.TLS {
-		sock, err := c.connect(ctx, "tcp", t.Addr)
+	if !to.TLS {
+		sock, err := t.connect(ctx, "tcp", to.Addr)
 		return sock, sock, err
 	}
-	conn, sock, err := c.connectTLS(ctx, t.Addr, []string{"http/1.1"})
+	conn, sock, err := t.connectTLS(ctx, to.Addr, []string{"http/1.1"})
 	return conn, sock, err
 }
 

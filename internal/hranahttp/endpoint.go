@@ -51,11 +51,12 @@ func (m *method) headFor(cred *credentials, l Level, host string) []byte {
 // one for each answer must not fill the memory.
 const maxPlaces = 64
 
-// places are the Endpoints and the places known so far.
+// places are the Endpoints known so far.
 type places struct {
 	mu     sync.Mutex
 	seen   map[string]*Endpoint // by base_url; nil for those that are not followed
-	byAddr map[string]*place
+	away   []*place             // of those in seen
+	closed bool
 	last   atomic.Pointer[sighting] // the last base_url, usually the only one
 }
 
@@ -64,12 +65,21 @@ type sighting struct {
 	ep      *Endpoint
 }
 
+// leavePlaces gives back all places of a client that is closed.
+func (c *Client) leavePlaces() {
+	p := &c.places
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	c.transport.release(append(p.away, c.home.place)...)
+	p.away = nil
+}
+
 // Home is the endpoint of new streams.
 func (c *Client) Home() *Endpoint { return c.home }
 
-// newEndpoint is called by New, and with places.mu held.
-func (c *Client) newEndpoint(base *url.URL, host string) *Endpoint {
-	e := &Endpoint{base: base, host: host, place: c.placeOf(base, host)}
+func (c *Client) newEndpoint(base *url.URL, host string, home bool) *Endpoint {
+	e := &Endpoint{base: base, host: host, place: c.transport.placeOf(base, host, home)}
 	for l := V2JSON; l < levels; l++ {
 		e.calls[l][pipeline].url = below(base, l.path(), "pipeline")
 		e.calls[l][cursor].url = below(base, l.path(), "cursor")
@@ -116,8 +126,8 @@ func (c *Client) endpointOf(baseURL string) *Endpoint {
 	}
 	if len(p.seen) >= maxPlaces {
 		clear(p.seen)
-		clear(p.byAddr)
-		p.byAddr[c.home.place.name()] = c.home.place
+		c.transport.release(p.away...)
+		p.away = nil
 	}
 	var ep *Endpoint
 	if u := c.followed(baseURL); u != nil {
@@ -127,7 +137,12 @@ func (c *Client) endpointOf(baseURL string) *Endpoint {
 			// Host header.
 			host, u.Scheme, u.Host = u.Host, c.cfg.URL.Scheme, c.cfg.URL.Host
 		}
-		ep = c.newEndpoint(u, host)
+		ep = c.newEndpoint(u, host, false)
+		p.away = append(p.away, ep.place)
+		if p.closed {
+			c.transport.release(p.away...)
+			p.away = nil
+		}
 	}
 	if p.seen == nil {
 		p.seen = map[string]*Endpoint{}

@@ -119,10 +119,10 @@ func TestBaseURLsDoNotFillTheMemory(t *testing.T) {
 	if n := len(c.places.seen); n > maxPlaces {
 		t.Errorf("%d base_urls are remembered", n)
 	}
-	if n := len(c.places.byAddr); n > maxPlaces+1 {
+	if n := len(c.transport.byAddr); n > maxPlaces+1 {
 		t.Errorf("%d places are remembered", n)
 	}
-	if c.places.byAddr["https://db.turso.io:443"] != c.Home().place {
+	if c.transport.byAddr["https://db.turso.io:443"] != c.Home().place {
 		t.Error("home is forgotten")
 	}
 }

@@ -137,7 +137,7 @@ func TestFirstHandshakeFails(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	c.cfg.TLS.RootCAs = roots.RootCAs
+	c.transport.cfg.TLS.RootCAs = roots.RootCAs
 	ask(t, c)
 	if c.home.place.manner.Load() != viaTransport {
 		t.Error("HTTP/2 was not found")

@@ -27,13 +27,17 @@ type KeepAlive struct {
 
 func (k *KeepAlive) pings() bool { return k.Warm > 0 }
 
-// A keeper pings the connections to the database while the client is in use. A
-// connection that carries requests often enough needs no ping and gets none.
-// Between pings there is a timer and no goroutine, and before the first use and
-// some time after the last there is no timer either.
+// A keeper pings the connections to a place while clients use it that are at home
+// there. A connection that carries requests often enough needs no ping and gets
+// none. Between pings there is a timer and no goroutine, and before the first use
+// and some time after the last there is no timer either.
 type keeper struct {
-	client *Client
-	cfg    KeepAlive
+	transport *Transport
+	place     *place
+	cfg       KeepAlive
+	// user is one of the clients that use the place, whose token the pings carry;
+	// nil if it has been closed and no other has come since.
+	user atomic.Pointer[Client]
 	// used is set by each request and taken back by each round; running tells
 	// that there will be another round.
 	used, running atomic.Bool
@@ -48,37 +52,27 @@ type keeper struct {
 	pings, failed, opened, refreshed, stale atomic.Uint64
 }
 
-func newKeeper(c *Client) *keeper {
-	k := &keeper{client: c, cfg: c.cfg.KeepAlive, pace: newPace(&c.cfg.KeepAlive)}
-	c.pool.StaleAfter = k.cfg.StaleAfter
-	if k.cfg.Timeout > 0 {
-		c.pool.Check = &http1.Check{Request: c.checkRequest, Timeout: k.cfg.Timeout, Alive: func(t *http1.Target, idle time.Duration) {
-			if t == &c.home.place.target {
-				k.learn(func(p *pace) { p.survived(idle) })
-			}
-		}}
-	}
-	if k.cfg.pings() {
-		c.pool.SetTrust(k.pace.trust())
-	} else {
-		c.pool.SetTrust(k.cfg.StaleAfter)
-	}
-	return k
+func newKeeper(t *Transport, p *place) *keeper {
+	return &keeper{transport: t, place: p, cfg: t.cfg.KeepAlive, pace: newPace(&t.cfg.KeepAlive)}
 }
 
 // Use tells that the client is about to be used: connections are made ready.
-func (c *Client) Use() { c.keeper.touch() }
+func (c *Client) Use() { c.keeper.touch(c) }
 
 // touch is called by every request.
-func (k *keeper) touch() {
-	if k.used.Load() || !k.cfg.pings() {
+func (k *keeper) touch(c *Client) {
+	if k.used.Load() && k.user.Load() != nil || !k.cfg.pings() {
 		return
 	}
+	k.user.Store(c)
 	k.used.Store(true)
 	if !k.running.Load() {
 		k.start()
 	}
 }
+
+// leave is called when a client is closed, whose token is not used any more.
+func (k *keeper) leave(c *Client) { k.user.CompareAndSwap(c, nil) }
 
 func (k *keeper) start() {
 	k.mu.Lock()
@@ -90,10 +84,11 @@ func (k *keeper) start() {
 	k.last = time.Now()
 	k.timer = time.AfterFunc(k.pace.jittered(), k.tick)
 	k.mu.Unlock()
-	k.client.besides(func() { k.warm(k.cfg.Warm, 0) })
+	k.transport.besides(func() { k.warm(k.cfg.Warm, 0) })
 }
 
-// close ends the pings; a round that is under way ends with the client.
+// close ends the pings; a round that is under way ends with the
+// Transport.
 func (k *keeper) close() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -115,8 +110,11 @@ func (k *keeper) tick() {
 	d := k.pace.jittered()
 	scout := k.pace.next(time.Now())
 	k.mu.Unlock()
-	next, pings := k.round(d, scout)
-	if !k.client.besides(pings) {
+	next, pings := d, func() {}
+	if c := k.user.Load(); c != nil {
+		next, pings = k.round(c, d, scout)
+	}
+	if !k.transport.besides(pings) {
 		return
 	}
 	k.mu.Lock()
@@ -156,32 +154,36 @@ func (k *keeper) learn(f func(p *pace)) {
 	f(&k.pace)
 	trust := k.pace.trust()
 	k.mu.Unlock()
-	if k.cfg.pings() {
-		k.client.pool.SetTrust(trust)
+	switch {
+	case !k.cfg.pings():
+	case k.transport.owner != nil:
+		k.transport.pool.SetTrust(trust)
+	default:
+		k.place.target.SetTrust(trust)
 	}
 }
 
 // warm dials until the warm connections are there that can be trusted, and open
 // ones in all; dead are those that have been closed.
 func (k *keeper) warm(open, dead int) (opened int, err error) {
-	c, p := k.client, k.client.home.place
-	ctx, cancel := c.bounded(c.life)
+	t, p := k.transport, k.place
+	ctx, cancel := t.bounded(t.life)
 	defer cancel()
-	manner, err := c.mannerOf(ctx, p)
+	manner, err := t.mannerOf(ctx, p)
 	if err != nil || manner != viaHTTP1 {
 		return 0, err
 	}
-	return c.pool.Ready(&p.target, k.cfg.Warm, open, dead)
+	return t.pool.Ready(&p.target, k.cfg.Warm, open, dead)
 }
 
 // round finds out what to ping, which pings does, and when the next is due. d is
 // the idle time from which a connection is pinged; scout, if it is not 0, the one
 // that is to be tried on a connection that nobody depends on.
-func (k *keeper) round(d, scout time.Duration) (next time.Duration, pings func()) {
-	if k.client.home.place.manner.Load() == viaTransport {
-		return d, k.pingTransport
+func (k *keeper) round(c *Client, d, scout time.Duration) (next time.Duration, pings func()) {
+	if k.place.manner.Load() == viaTransport {
+		return d, func() { k.pingTransport(c) }
 	}
-	t, pool := &k.client.home.place.target, k.client.pool
+	t, pool := &k.place.target, k.transport.pool
 	due, next := pool.TakeIdle(t, k.cfg.Warm, d)
 	want := k.cfg.Warm
 	if scout > 0 {
@@ -190,22 +192,25 @@ func (k *keeper) round(d, scout time.Duration) (next time.Duration, pings func()
 			due = append(due, idle)
 		}
 	}
-	return next, func() { k.pingHTTP1(due, want) }
+	return next, func() { k.pingHTTP1(c, due, want) }
 }
 
-func (k *keeper) pingHTTP1(due []http1.Idle, want int) {
-	t, pool := &k.client.home.place.target, k.client.pool
+func (k *keeper) pingHTTP1(c *Client, due []http1.Idle, want int) {
+	t, pool := &k.place.target, k.transport.pool
 	dead, after := 0, time.Duration(0)
 	var p *ping
 	if len(due) > 0 {
 		var ok bool
-		if p, ok = k.client.newPing(k.cfg.Timeout); !ok {
+		if p, ok = c.newPing(k.cfg.Timeout); !ok {
 			for _, idle := range due {
 				idle.Return()
 			}
 			return
 		}
 		dead, after = k.pingAll(p, due)
+		if c.life.Err() != nil {
+			return // which is why, and says nothing of the path
+		}
 	}
 	if dead > 0 {
 		pool.Suspect(t, after)
@@ -245,42 +250,44 @@ func (k *keeper) pingAll(p *ping, due []http1.Idle) (dead int, after time.Durati
 
 // ping asks whether a connection is alive.
 func (k *keeper) ping(p *ping, idle http1.Idle) bool {
-	return k.count(p.over(idle))
+	return k.count(p.client, p.over(idle))
 }
 
 // pingTransport pings through net/http, which chooses the connection. For what
 // HTTP/2 sends by itself see newTransport.
-func (k *keeper) pingTransport() {
+func (k *keeper) pingTransport(c *Client) {
 	if !k.busy.CompareAndSwap(false, true) {
 		return // the last one has not been answered yet
 	}
 	defer k.busy.Store(false)
 	for range 2 {
-		p, ok := k.client.newPing(k.cfg.Timeout)
+		p, ok := c.newPing(k.cfg.Timeout)
 		if !ok {
 			return
 		}
 		fresh, err := p.byTransport()
-		if k.count(err) {
+		if k.count(c, err) {
 			if fresh {
 				k.opened.Add(1)
 				k.refreshed.Add(1)
 			}
 			return
 		}
-		if k.client.life.Err() != nil {
+		if c.life.Err() != nil {
 			return
 		}
-		k.client.transport.CloseIdleConnections()
+		if k.transport.owner != nil { // else they are others' too, and HTTP/2 ends a dead one
+			k.transport.http.CloseIdleConnections()
+		}
 		if !fresh {
 			k.stale.Add(1)
 		}
 	}
 }
 
-func (k *keeper) count(err error) bool {
+func (k *keeper) count(c *Client, err error) bool {
 	k.pings.Add(1)
-	if err != nil && k.client.life.Err() == nil {
+	if err != nil && c.life.Err() == nil {
 		k.failed.Add(1)
 	}
 	return err == nil
@@ -298,7 +305,7 @@ type KeepAliveCounters struct {
 // KeepAlive returns what has been counted so far.
 func (c *Client) KeepAlive() KeepAliveCounters {
 	k := c.keeper
-	n := KeepAliveCounters{IdleCounts: c.pool.IdleCounts(), Pings: k.pings.Load(), PingFailures: k.failed.Load()}
+	n := KeepAliveCounters{IdleCounts: c.transport.pool.IdleCounts(), Pings: k.pings.Load(), PingFailures: k.failed.Load()}
 	n.Ahead += k.opened.Load()
 	n.Refreshed += k.refreshed.Load()
 	n.Stale += k.stale.Load()

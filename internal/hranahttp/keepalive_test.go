@@ -331,7 +331,7 @@ func TestIdleClientsOwnNothing(t *testing.T) {
 		before := runtime.NumGoroutine()
 		var all []*Client
 		for i := range 10_000 {
-			c := newClient(Config{URL: &url.URL{Scheme: "http", Host: "db.test"}, Dial: n.dial, KeepAlive: auto, Encoding: OnlyProtobuf}, noProxy)
+			c := newClient(Config{URL: &url.URL{Scheme: "http", Host: "db.test"}, TransportConfig: TransportConfig{Dial: n.dial, KeepAlive: auto}, Encoding: OnlyProtobuf}, noProxy)
 			if i%100 == 0 {
 				ask(t, c)
 			}

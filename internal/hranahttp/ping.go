@@ -75,7 +75,7 @@ func (p *ping) byTransport() (fresh bool, err error) {
 	}
 	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { fresh = !info.Reused }}
 	err = p.send(func(ctx context.Context) (int, error) {
-		resp, err := c.roundTrip(httptrace.WithClientTrace(ctx, trace), u, c.home.host, header, body)
+		resp, err := c.transport.roundTrip(httptrace.WithClientTrace(ctx, trace), u, c.home.host, header, body)
 		if err != nil {
 			return 0, err
 		}
@@ -108,15 +108,19 @@ func (p *ping) send(transmit func(ctx context.Context) (status int, err error)) 
 }
 
 // checkRequest is what a connection that is not trusted is asked. It proves the
-// path, which is what is in doubt, and nothing else.
-func (c *Client) checkRequest(t *http1.Target) *http1.Request {
-	cred := c.auth.current.Load()
-	c.places.mu.Lock()
-	p := c.places.byAddr[addrName(t)]
-	c.places.mu.Unlock()
-	if cred == nil || p == nil {
+// path, which is what is in doubt, and nothing else, so that who shares connections
+// asks without a token.
+func (t *Transport) checkRequest(to *http1.Target) *http1.Request {
+	p := t.placeAt(to)
+	if p == nil {
 		return nil
 	}
-	u := below(p.base, c.Level().path())
-	return &http1.Request{Head: http1.AppendHead(nil, http.MethodGet, u, p.host, cred.headers[hrana.JSON])}
+	if t.owner == nil {
+		return &http1.Request{Head: http1.AppendHead(nil, http.MethodGet, below(p.base, V2JSON.path()), p.host, nil)}
+	}
+	cred := t.owner.auth.current.Load()
+	if cred == nil {
+		return nil
+	}
+	return &http1.Request{Head: http1.AppendHead(nil, http.MethodGet, below(p.base, t.owner.Level().path()), p.host, cred.headers[hrana.JSON])}
 }

@@ -36,6 +36,8 @@ func (c *Client) Pipeline(ctx context.Context, ep *Endpoint, level Level, req *h
 		return nil, err
 	}
 	q := call{ep: ep, level: level, method: pipeline, hasBaton: req.Baton != "", body: body.b}
+	ctx, left := c.within(ctx)
+	defer left()
 	reply, failed := c.exchange(ctx, &q, len(req.Requests))
 	q.freeBody(body)
 	if failed != nil {

@@ -20,6 +20,11 @@ type place struct {
 	base   *url.URL // of the first endpoint there, and its Host header
 	host   string
 
+	// refs counts the Endpoints there, and keeper pings its connections, which only
+	// places have that are somebody's home. Both are guarded by Transport.mu.
+	refs   int
+	keeper *keeper
+
 	mu       sync.Mutex
 	learning *lesson
 }
@@ -40,8 +45,9 @@ type lesson struct {
 	err  error
 }
 
-// placeOf is called by New, and with places.mu held.
-func (c *Client) placeOf(u *url.URL, host string) *place {
+// placeOf gives the place of an Endpoint, which release gives back; home tells
+// that its connections are to be kept alive.
+func (t *Transport) placeOf(u *url.URL, host string, home bool) *place {
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
@@ -49,20 +55,41 @@ func (c *Client) placeOf(u *url.URL, host string) *place {
 	p := &place{base: u, host: host}
 	p.target.Addr, p.target.TLS = net.JoinHostPort(u.Hostname(), port), u.Scheme == "https"
 	key := p.name()
-	if known := c.places.byAddr[key]; known != nil {
-		return known
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if known := t.byAddr[key]; known != nil {
+		p = known
+	} else {
+		switch {
+		case t.proxied(u), !plainHost(u.Host):
+			p.manner.Store(viaTransport)
+		case !p.target.TLS, !slices.Contains(t.protocols(), "h2"):
+			p.manner.Store(viaHTTP1)
+		}
+		t.byAddr[key] = p
 	}
-	switch {
-	case c.proxied(u), !plainHost(u.Host):
-		p.manner.Store(viaTransport)
-	case !p.target.TLS, !slices.Contains(c.protocols(), "h2"):
-		p.manner.Store(viaHTTP1)
+	if home && p.keeper == nil {
+		p.keeper = newKeeper(t, p)
 	}
-	if c.places.byAddr == nil {
-		c.places.byAddr = map[string]*place{}
-	}
-	c.places.byAddr[key] = p
+	p.refs++
 	return p
+}
+
+// release forgets places that nobody goes to any more.
+func (t *Transport) release(places ...*place) {
+	for _, p := range places {
+		t.mu.Lock()
+		p.refs--
+		gone := p.refs == 0
+		if gone {
+			delete(t.byAddr, p.name())
+		}
+		t.mu.Unlock()
+		if gone && p.keeper != nil {
+			p.keeper.close()
+			t.pool.CloseIdle(&p.target)
+		}
+	}
 }
 
 // name is what a place is found by.
@@ -77,11 +104,11 @@ func addrName(t *http1.Target) string {
 
 // proxied tells whether the environment names a proxy for u. One that it names
 // wrongly makes net/http fail, and say so.
-func (c *Client) proxied(u *url.URL) bool {
-	if c.proxy == nil {
+func (t *Transport) proxied(u *url.URL) bool {
+	if t.proxy == nil {
 		return false
 	}
-	via, err := c.proxy(&http.Request{URL: u})
+	via, err := t.proxy(&http.Request{URL: u})
 	return via != nil || err != nil
 }
 
@@ -92,8 +119,8 @@ func plainHost(host string) bool {
 }
 
 // protocols are what is offered in a TLS handshake.
-func (c *Client) protocols() []string {
-	if p := c.cfg.TLS.NextProtos; len(p) > 0 {
+func (t *Transport) protocols() []string {
+	if p := t.cfg.TLS.NextProtos; len(p) > 0 {
 		return p
 	}
 	return []string{"h2", "http/1.1"}
@@ -101,7 +128,7 @@ func (c *Client) protocols() []string {
 
 // mannerOf tells how a place is spoken to. If nobody knows, the first connection
 // is dialled, by one for all, and kept for the request that is about to come.
-func (c *Client) mannerOf(ctx context.Context, p *place) (uint32, error) {
+func (t *Transport) mannerOf(ctx context.Context, p *place) (uint32, error) {
 	if m := p.manner.Load(); m != unknown {
 		return m, nil
 	}
@@ -114,7 +141,11 @@ func (c *Client) mannerOf(ctx context.Context, p *place) (uint32, error) {
 	if l == nil {
 		l = &lesson{done: make(chan struct{})}
 		p.learning = l
-		c.beside.Go(func() { c.learn(p, l) }) // before a request ends, so Close waits later
+		if !t.besides(func() { t.learn(p, l) }) {
+			p.learning = nil
+			p.mu.Unlock()
+			return unknown, http1.ErrClosed
+		}
 	}
 	p.mu.Unlock()
 	select {
@@ -122,25 +153,25 @@ func (c *Client) mannerOf(ctx context.Context, p *place) (uint32, error) {
 		return p.manner.Load(), l.err
 	case <-ctx.Done():
 		return unknown, ctx.Err()
-	case <-c.life.Done():
+	case <-t.life.Done():
 		return unknown, http1.ErrClosed
 	}
 }
 
-func (c *Client) learn(p *place, l *lesson) {
-	ctx, cancel := c.bounded(c.life)
+func (t *Transport) learn(p *place, l *lesson) {
+	ctx, cancel := t.bounded(t.life)
 	defer cancel()
-	conn, sock, err := c.connectTLS(ctx, p.target.Addr, c.protocols())
+	conn, sock, err := t.connectTLS(ctx, p.target.Addr, t.protocols())
 	manner := viaHTTP1
 	switch {
 	case err != nil:
 		l.err = err
 		manner = unknown
 	case conn.ConnectionState().NegotiatedProtocol == "h2":
-		c.adopt(p.target.Addr, conn)
+		t.adopt(p.target.Addr, conn)
 		manner = viaTransport
 	default:
-		c.pool.Add(&p.target, conn, sock)
+		t.pool.Add(&p.target, conn, sock)
 	}
 	p.manner.Store(manner)
 	p.mu.Lock()

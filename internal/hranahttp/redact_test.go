@@ -170,12 +170,12 @@ func TestEnvironmentProxy(t *testing.T) {
 		if os.Getenv("HRANAHTTP_TEST_DIAL") == "" {
 			c = New(Config{URL: u, Host: os.Getenv("HRANAHTTP_TEST_HOST")})
 		} else {
-			c = New(Config{URL: u, Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c = New(Config{URL: u, TransportConfig: TransportConfig{Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
 				if addr != u.Host+":80" {
 					t.Errorf("dial %s", addr)
 				}
 				return (&net.Dialer{}).DialContext(ctx, network, os.Getenv("HRANAHTTP_TEST_DIAL"))
-			}})
+			}}})
 		}
 		ask(t, c)
 		c.Close()

@@ -60,7 +60,7 @@ func (c *Client) send(ctx context.Context, q *call) (answer, *exec.Error) {
 // transmit makes one attempt, in the manner of the place it goes to.
 func (c *Client) transmit(ctx context.Context, q *call, cred *credentials) (answer, *exec.Error) {
 	c.counters.requests.Add(1)
-	manner, err := c.mannerOf(ctx, q.ep.place)
+	manner, err := c.transport.mannerOf(ctx, q.ep.place)
 	switch {
 	case err != nil:
 		return answer{}, c.broken(ctx, err, false)
@@ -76,7 +76,7 @@ func (c *Client) transmitHTTP1(ctx context.Context, q *call, cred *credentials) 
 	if q.detached != nil {
 		req.Gate = q.detached
 	}
-	resp, sent, err := c.pool.Do(ctx, &q.ep.place.target, &req)
+	resp, sent, err := c.transport.pool.Do(ctx, &q.ep.place.target, &req)
 	if err != nil {
 		return answer{}, c.broken(ctx, err, sent)
 	}
@@ -99,11 +99,11 @@ func (c *Client) transmitByTransport(ctx context.Context, q *call, cred *credent
 		body = &payload{data: q.body}
 	}
 	u, header := q.ep.calls[q.level][q.method].url, cred.headers[q.level.Encoding()]
-	resp, err := c.roundTrip(ctx, u, q.ep.host, header, body)
+	resp, err := c.transport.roundTrip(ctx, u, q.ep.host, header, body)
 	var noConn *unconnected
 	if err != nil && !body.started() && ctx.Err() == nil && !errors.As(err, &noConn) {
 		// The connection was closed at the moment when it was taken.
-		resp, err = c.roundTrip(ctx, u, q.ep.host, header, body)
+		resp, err = c.transport.roundTrip(ctx, u, q.ep.host, header, body)
 	}
 	if err != nil {
 		return answer{}, c.broken(ctx, err, body.started())
@@ -144,20 +144,20 @@ func (c *Client) get(ctx context.Context, path string) (status int, contentType 
 		return 0, "", failed
 	}
 	c.counters.requests.Add(1)
-	manner, err := c.mannerOf(ctx, c.home.place)
+	manner, err := c.transport.mannerOf(ctx, c.home.place)
 	u, header := below(c.home.base, path), cred.headers[hrana.JSON]
 	switch {
 	case err != nil:
 	case manner == viaHTTP1:
 		var resp *http1.Response
 		req := http1.Request{Head: http1.AppendHead(nil, http.MethodGet, u, c.home.host, header)}
-		if resp, _, err = c.pool.Do(ctx, &c.home.place.target, &req); err == nil {
+		if resp, _, err = c.transport.pool.Do(ctx, &c.home.place.target, &req); err == nil {
 			status, contentType = resp.Status, string(resp.Get("content-type"))
 			readError(resp)
 		}
 	default:
 		var resp *http.Response
-		if resp, err = c.roundTrip(ctx, u, c.home.host, header, nil); err == nil {
+		if resp, err = c.transport.roundTrip(ctx, u, c.home.host, header, nil); err == nil {
 			status, contentType = resp.StatusCode, resp.Header.Get("Content-Type")
 			readError(resp.Body)
 		}

@@ -11,47 +11,47 @@ import (
 	"github.com/turso-opt/turso-opt/internal/http1"
 )
 
-// newTransport makes the client's own transport, for HTTP/2 and for proxies:
+// newHTTP makes net/http's transport, for HTTP/2 and for proxies:
 // nothing global is touched.
-func (c *Client) newTransport() *http.Transport {
+func (t *Transport) newHTTP() *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	protocols.SetHTTP2(slices.Contains(c.protocols(), "h2"))
-	keep := newPace(&c.cfg.KeepAlive)
+	protocols.SetHTTP2(slices.Contains(t.protocols(), "h2"))
+	keep := newPace(&t.cfg.KeepAlive)
 	var liveness *http.HTTP2Config
-	if c.cfg.KeepAlive.pings() {
+	if t.cfg.KeepAlive.pings() {
 		// A dead path also ends what is under way on it, which a ping of ours, a
 		// request among others, does not.
-		liveness = &http.HTTP2Config{SendPingTimeout: keep.interval(), PingTimeout: c.cfg.KeepAlive.Timeout}
+		liveness = &http.HTTP2Config{SendPingTimeout: keep.interval(), PingTimeout: t.cfg.KeepAlive.Timeout}
 	}
 	idle := http1.IdleTimeout
-	if stale := c.cfg.KeepAlive.StaleAfter; stale > 0 {
+	if stale := t.cfg.KeepAlive.StaleAfter; stale > 0 {
 		idle = min(idle, stale)
 	}
 	return &http.Transport{
 		HTTP2: liveness,
 		Proxy: func(req *http.Request) (*url.URL, error) {
-			if c.proxy == nil {
+			if t.proxy == nil {
 				return nil, nil
 			}
-			via, err := c.proxy(req)
+			via, err := t.proxy(req)
 			if err != nil {
 				return nil, errProxy // the original quotes the proxy's URL, which may hold a password
 			}
 			return via, nil
 		},
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			ctx, cancel := c.bounded(ctx)
+			ctx, cancel := t.bounded(ctx)
 			defer cancel()
-			sock, err := c.connect(ctx, network, addr)
+			sock, err := t.connect(ctx, network, addr)
 			if err != nil {
 				return nil, err
 			}
 			return sock, nil
 		},
-		DialTLSContext:      c.dialTLS,
-		TLSClientConfig:     c.cfg.TLS.Clone(), // for what is behind a proxy; net/http changes it
-		TLSHandshakeTimeout: c.cfg.ConnectTimeout,
+		DialTLSContext:      t.dialTLS,
+		TLSClientConfig:     t.cfg.TLS.Clone(), // for what is behind a proxy; net/http changes it
+		TLSHandshakeTimeout: t.cfg.ConnectTimeout,
 		Protocols:           protocols,
 		MaxIdleConnsPerHost: 256,
 		IdleConnTimeout:     idle,
@@ -65,9 +65,9 @@ func (c *Client) newTransport() *http.Transport {
 // adopt gives the connection on which a place was found to speak HTTP/2 to
 // net/http. Were it left to dial again, every caller of the first moment would
 // have a connection dialled of its own.
-func (c *Client) adopt(addr string, conn *tls.Conn) {
-	c.transport.CloseIdleConnections() // which fills TLSNextProto
-	if next := c.transport.TLSNextProto["h2"]; next != nil {
+func (t *Transport) adopt(addr string, conn *tls.Conn) {
+	t.filled.Do(t.http.CloseIdleConnections) // which fills TLSNextProto
+	if next := t.http.TLSNextProto["h2"]; next != nil {
 		next(addr, conn)
 		return
 	}
@@ -75,16 +75,16 @@ func (c *Client) adopt(addr string, conn *tls.Conn) {
 }
 
 // dialTLS is for more connections, and for those that come after the first.
-func (c *Client) dialTLS(ctx context.Context, _, addr string) (net.Conn, error) {
+func (t *Transport) dialTLS(ctx context.Context, _, addr string) (net.Conn, error) {
 	protocols := []string{"http/1.1"} // of a proxy that is spoken to over TLS
-	c.places.mu.Lock()
-	if c.places.byAddr["https://"+addr] != nil {
-		protocols = c.protocols()
+	t.mu.Lock()
+	if t.byAddr["https://"+addr] != nil {
+		protocols = t.protocols()
 	}
-	c.places.mu.Unlock()
-	ctx, cancel := c.bounded(ctx)
+	t.mu.Unlock()
+	ctx, cancel := t.bounded(ctx)
 	defer cancel()
-	conn, _, err := c.connectTLS(ctx, addr, protocols)
+	conn, _, err := t.connectTLS(ctx, addr, protocols)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func (c *Client) dialTLS(ctx context.Context, _, addr string) (net.Conn, error) 
 }
 
 // roundTrip sends a request through net/http; without a body it is a GET.
-func (c *Client) roundTrip(ctx context.Context, u *url.URL, host string, header http.Header, body *payload) (resp *http.Response, err error) {
+func (t *Transport) roundTrip(ctx context.Context, u *url.URL, host string, header http.Header, body *payload) (resp *http.Response, err error) {
 	req := (&http.Request{
 		Method: http.MethodGet, URL: u, Host: host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
@@ -105,5 +105,5 @@ func (c *Client) roundTrip(ctx context.Context, u *url.URL, host string, header 
 	if req.Host == "" {
 		req.Host = u.Host
 	}
-	return c.transport.RoundTrip(req)
+	return t.http.RoundTrip(req)
 }

@@ -27,8 +27,24 @@ type Check struct {
 // it who needs a connection gets a new one, and the old one is asked beside that.
 func (p *Pool) SetTrust(d time.Duration) { p.trust.Store(int64(d)) }
 
+// SetTrust is as Pool.SetTrust, which it overrides for one target.
+func (t *Target) SetTrust(d time.Duration) {
+	if d <= 0 {
+		d = -1
+	}
+	t.trust.Store(int64(d))
+}
+
+// trustIn is for how long connections to t are trusted, 0 without a limit.
+func (p *Pool) trustIn(t *Target) time.Duration {
+	if d := t.trust.Load(); d != 0 {
+		return time.Duration(max(d, 0))
+	}
+	return time.Duration(p.trust.Load())
+}
+
 func (p *Pool) trusts(c *conn, now time.Time) bool {
-	d := time.Duration(p.trust.Load())
+	d := p.trustIn(c.to)
 	return !c.suspect && (d <= 0 || idleFor(c.idle, now) < d)
 }
 
@@ -150,7 +166,7 @@ func (p *Pool) TakeIdle(t *Target, n int, d time.Duration) (due []Idle, next tim
 	for i := first; i < len(t.idle); {
 		idle := idleFor(t.idle[i].idle, now)
 		last := i == first && i == len(t.idle)-1
-		patience := max(time.Duration(p.trust.Load())-d, 0) * 3 / 4
+		patience := max(p.trustIn(t)-d, 0) * 3 / 4
 		switch {
 		case idle < d:
 			next = min(next, d-idle)

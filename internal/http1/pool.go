@@ -25,6 +25,7 @@ type Target struct {
 	Addr string // host:port
 	TLS  bool
 
+	trust atomic.Int64 // see SetTrust
 	open  atomic.Int32 // connections, whoever has them
 	asked atomic.Int32 // of these, those that are being asked whether they live
 
@@ -282,6 +283,16 @@ func (p *Pool) expire() {
 	}
 	p.mu.Unlock()
 	closeAll(old)
+}
+
+// CloseIdle closes the idle connections to t.
+func (p *Pool) CloseIdle(t *Target) {
+	p.mu.Lock()
+	idle := t.idle
+	t.idle = nil
+	delete(p.held, t)
+	p.mu.Unlock()
+	closeAll(idle)
 }
 
 // closeAll closes connections that nobody uses, with TLS's own farewell.

@@ -33,7 +33,9 @@ const (
 // white space and semicolons.
 type Cache struct {
 	size int
-	seed maphash.Seed
+	// shared has read the texts that others use too; nil if there are none.
+	shared *Cache
+	seed   maphash.Seed
 
 	table atomic.Pointer[cacheTable]
 
@@ -72,6 +74,14 @@ func NewCache(size int) *Cache {
 	return c
 }
 
+// NewCacheOver is NewCache for one of several servers: texts are read and kept
+// once, in shared, and what running them teaches is kept here. shared may be nil.
+func NewCacheOver(shared *Cache, size int) *Cache {
+	c := NewCache(size)
+	c.shared = shared
+	return c
+}
+
 // Get is the Text of sql, as Parse gives it of the text's identity. Whoever runs
 // a text again gets it again: a Text that is held on to misses what
 // InvalidateNotes says, once it is not remembered here any more.
@@ -94,7 +104,7 @@ func (c *Cache) lookup(key string) *cacheEntry {
 // fill parses sql and remembers it under its identity.
 func (c *Cache) fill(sql string) *Text {
 	keep := c.size > 0 && len(sql) <= cacheMaxText+sqlcommentMax
-	t := identify(sql, keep)
+	t := c.read(sql, keep)
 	cost := t.cost()
 	// One text is no reason to forget most of the others.
 	if !keep || len(t.SQL) > cacheMaxText || cost > c.budget()/4 {
@@ -117,6 +127,23 @@ func (c *Cache) fill(sql string) *Text {
 		tab.add(e)
 	}
 	return t
+}
+
+// read is the Text of sql with Notes that nobody else has.
+func (c *Cache) read(sql string, keep bool) *Text {
+	if c.shared == nil {
+		return identify(sql, keep)
+	}
+	t := c.shared.Get(sql)
+	if keep && t.SQL != "" && c.shared.lookup(t.SQL) == nil {
+		return identify(sql, keep) // it may refer to sql
+	}
+	own := *t
+	own.Stmts = append([]Stmt(nil), t.Stmts...)
+	for i := range own.Stmts {
+		own.Stmts[i].Note = new(exec.Note)
+	}
+	return &own
 }
 
 func (c *Cache) budget() int { return max(c.size*cacheShare, cacheMinBudget) }

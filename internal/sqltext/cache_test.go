@@ -227,3 +227,38 @@ func TestCacheOfManyGoroutines(t *testing.T) {
 		t.Errorf("the table holds %d texts more than the ring", -n)
 	}
 }
+
+// A text is read once for all caches over one, and what running it teaches stays
+// with the cache that it was got from.
+func TestCacheOverAnother(t *testing.T) {
+	shared := NewCache(4)
+	a, b := NewCacheOver(shared, 4), NewCacheOver(shared, 4)
+	const sql = "INSERT INTO t VALUES (?, :name) /* trace */ ;"
+	ta, tb := a.Get(sql), b.Get(sql)
+	if got := shared.Stats(); got.Misses != 1 || got.Hits != 1 || got.Size != 1 {
+		t.Errorf("the shared cache counts %+v", got)
+	}
+	if a.Get(sql) != ta || a.Stats() != (CacheStats{Hits: 1, Misses: 1, Size: 1}) {
+		t.Errorf("a cache does not keep what it has got: %+v", a.Stats())
+	}
+	if ta.SQL != tb.SQL || &ta.Stmts[0].Params[0] != &tb.Stmts[0].Params[0] {
+		t.Error("the text has been read twice")
+	}
+	ta.Stmts[0].Note.SetsRowid.Store(true)
+	if tb.Stmts[0].Note.SetsRowid.Load() || shared.Get(sql).Stmts[0].Note.SetsRowid.Load() {
+		t.Error("one server's answers are believed of another")
+	}
+	a.InvalidateNotes()
+	if a.Get(sql).Stmts[0].Note.SetsRowid.Load() {
+		t.Error("InvalidateNotes forgets nothing")
+	}
+	// What is too long to be shared, or not remembered, is a text like any other.
+	long := "SELECT '" + strings.Repeat("x", cacheMaxText) + "'"
+	for _, c := range []*Cache{a, NewCacheOver(shared, 0), NewCacheOver(NewCache(0), 4)} {
+		for _, sql := range []string{long, "SELECT 1", ""} {
+			if got := c.Get(sql); got.SQL != sql || len(got.Stmts) != min(len(sql), 1) {
+				t.Errorf("%.20q is read as %.20q", sql, got.SQL)
+			}
+		}
+	}
+}
