@@ -61,6 +61,8 @@ type marker struct {
 	marks  Marks
 	order  func(string) []string
 	use    *MarkedUse
+	depth  int            // of queries within each other
+	read   int            // queries so far
 	landed map[int]string // by where the parameter stands in the text
 }
 

@@ -160,3 +160,20 @@ func FuzzMarkedUse(f *testing.F) {
 		}
 	})
 }
+
+// What is nested without end costs no more than its length.
+func TestMarkedUseOfNestedTexts(t *testing.T) {
+	for _, depth := range []int{50, 200} {
+		deep := "SELECT body FROM docs"
+		for range depth {
+			deep = "WITH c(x) AS (" + deep + ") SELECT x FROM c"
+		}
+		if u := use(deep); u.Misuse == nil {
+			t.Errorf("what is nested %d deep is believed", depth)
+		}
+	}
+	n := 20000
+	if u := use("SELECT " + strings.Repeat("(", n) + "body" + strings.Repeat(")", n) + " FROM docs"); u.Misuse == nil {
+		t.Error("so many parentheses are believed")
+	}
+}

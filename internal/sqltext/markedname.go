@@ -125,11 +125,17 @@ func split(toks []token) (parts [][]token) {
 // unwrap takes off the parentheses around the whole, unless they make a query of
 // it.
 func (m *marker) unwrap(toks []token) []token {
-	for len(toks) > 2 && toks[0].class == lparen && closing(toks) == len(toks)-1 && !m.queries(toks[1]) {
+	for range maxParens {
+		if len(toks) < 3 || toks[0].class != lparen || closing(toks) != len(toks)-1 || m.queries(toks[1]) {
+			break
+		}
 		toks = toks[1 : len(toks)-1]
 	}
 	return toks
 }
+
+// maxParens is how many pairs of parentheses are taken off; SQLite allows no more.
+const maxParens = 100
 
 // queries tells whether a query begins with the token.
 func (m *marker) queries(t token) bool {

@@ -133,9 +133,25 @@ func (m *marker) with(toks []token, sc *scope) (rest []token, ok bool) {
 	return nil, false
 }
 
+const (
+	// maxDepth is how many queries within each other are followed: SQLite's parser
+	// gives up before.
+	maxDepth = 100
+	// maxQueries bounds the work: those in common table expressions are read twice,
+	// and so are those within them.
+	maxQueries = 10000
+)
+
 // query goes through a SELECT or VALUES, which may be a compound one.
 func (m *marker) query(toks []token, outer *scope, into *destination) queryResult {
 	sc := &scope{outer: outer}
+	m.depth++
+	if m.read++; m.depth > maxDepth || m.read > maxQueries {
+		m.doubt(toks)
+		m.depth--
+		return queryResult{}
+	}
+	defer func() { m.depth-- }()
 	toks, ok := m.with(toks, sc)
 	if !ok || len(toks) == 0 {
 		m.doubt(toks)
