@@ -40,6 +40,8 @@
 //   - route.go, session.go, tx.go: what a session remembers, and where its
 //     statements go
 //   - base_*.go: the other bases
+//   - compression.go: single compressed values; compress*.go: compressed columns;
+//     internal/frame: how they are stored
 //   - errors.go, errors_codes.go: what an error says
 //   - internal/stream, internal/hranahttp, internal/hrana: the server's streams,
 //     one round trip, the messages of the protocol; internal/exec is the
