@@ -71,7 +71,7 @@ test: sqld
 SOAKTIME ?= 10m
 soak: sqld
 	TURSO_OPT_SOAK=$(SOAKTIME) TURSO_OPT_DIFFERENTIAL=$(SOAKTIME) GOWORK=off \
-		go test -race -count=1 -v -timeout=3h -run '^(TestStress|TestDifferential)$$' .
+		go test -race -count=1 -v -timeout=3h -run '^(TestStress|TestDifferential|TestIdleBehindMiddlebox)$$' .
 
 sqld:
 	@tools/sqld.sh >/dev/null
