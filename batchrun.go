@@ -139,7 +139,7 @@ func commitError(o *stream.Outcome) *exec.Error {
 }
 
 func (s *session) batchPlan(c *call, independent bool) *stream.Plan {
-	p := &stream.Plan{Stmts: c.stmts, Shape: stream.Atomic, AskState: true}
+	p := &stream.Plan{Stmts: c.stmts, Shape: stream.Atomic, AskState: true, Ends: s.commits(c), Odd: odd(c.text)}
 	if independent {
 		p.Shape, p.AskState = stream.Separate, s.inTx()
 	}

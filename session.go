@@ -223,7 +223,7 @@ func (s *session) large(ctx context.Context, c *call) (*stream.Outcome, error) {
 // transaction the server is always asked whether it is still open afterwards:
 // an error may have ended it.
 func (s *session) plan(c *call) *stream.Plan {
-	p := &stream.Plan{Stmts: c.stmts}
+	p := &stream.Plan{Stmts: c.stmts, Ends: s.commits(c), Odd: odd(c.text)}
 	switch s.tx {
 	case txPending:
 		p.Begin, p.AskState = s.begin, true
@@ -263,6 +263,19 @@ func (s *session) failed(ctx context.Context, c *call, e *exec.Error) *exec.Erro
 		return s.goneError()
 	}
 	return e
+}
+
+// odd tells whether a text leaves more on its stream than a transaction.
+func odd(t *sqltext.Text) bool {
+	if !t.Stateful {
+		return false
+	}
+	for i := range t.Stmts {
+		if t.Stmts[i].Stateful && !controls(t.Stmts[i].Kind) {
+			return true
+		}
+	}
+	return false
 }
 
 // commits tells whether a call itself ends the transaction it runs in.

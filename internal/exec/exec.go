@@ -187,6 +187,9 @@ type Result struct {
 	ServerTime time.Duration
 	// ReplicationIndex is the server's, 0 if it did not say.
 	ReplicationIndex uint64
+	// SchemaVersion is the database's when the statement had run, 0 if nobody has
+	// asked for it.
+	SchemaVersion int64
 }
 
 // A Column describes one column of a result. Decltype is the declared type of

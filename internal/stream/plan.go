@@ -41,6 +41,11 @@ type Plan struct {
 	// Nested: an Atomic plan runs inside a transaction, which Begin opens or which
 	// is open already.
 	Nested bool
+	// Ends: a statement may end the transaction that is open on the stream.
+	Ends bool
+	// Odd: a statement leaves more on the stream than a transaction, so that what
+	// others do there is not known from their texts.
+	Odd bool
 	// Late is called when the exchange has ended after its caller had left.
 	Late func()
 }
@@ -115,6 +120,7 @@ type compiled struct {
 	fresh   bool // the schema is looked at first
 	state   int  // index of the request that tells the state, -1 if none
 	undo    int  // index of the request that rolls a Transaction back, 0 if none
+	version int  // index of the request that shows the schema's version, 0 if none
 
 	// Of the shapes Atomic and Separate:
 	places  []place // of the statements

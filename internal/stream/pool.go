@@ -48,6 +48,11 @@ type Pool struct {
 	schema atomic.Uint64
 	// noClose: the server, of version 2, does not know close.
 	noClose atomic.Bool
+	// closing is closed by Close: what is done beside and can be left ends then.
+	closing   chan struct{}
+	closeOnce sync.Once
+	// watch is nil unless somebody wants to know.
+	watch Watch
 
 	// served is the server's time for requests that told it.
 	served histogram.Histogram
@@ -72,7 +77,7 @@ func NewPool(client *hranahttp.Client, budget *limit.Budget, now func() time.Tim
 	if now == nil {
 		now = time.Now
 	}
-	p := &Pool{client: client, budget: budget, now: now, idle: IdleLimit}
+	p := &Pool{client: client, budget: budget, now: now, idle: IdleLimit, closing: make(chan struct{})}
 	p.keeper.pool = p
 	return p
 }
@@ -370,6 +375,7 @@ func (p *Pool) closeLater(baton string, ep *hranahttp.Endpoint, level hranahttp.
 // when the requests on them have ended: a lock must not stay behind. What other
 // streams sessions still have ends with the sessions.
 func (p *Pool) Close() {
+	p.closeOnce.Do(func() { close(p.closing) })
 	p.mu.Lock()
 	free := p.free
 	p.free = nil

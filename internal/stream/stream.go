@@ -45,6 +45,11 @@ type Stream struct {
 	lost *exec.Error
 
 	cursor *Rows // whose entries are still arriving on this stream
+
+	// touched is what has been changed on it and not committed, and odd says that it
+	// holds settings; both only while there is a Watch.
+	touched WriteSet
+	odd     bool
 }
 
 // Level is the level of the protocol that the stream is spoken to in.
@@ -161,6 +166,7 @@ func (s *Stream) settle(ctx context.Context) error {
 // forget makes the stream one that is yet to be opened.
 func (s *Stream) forget() {
 	s.baton, s.ep, s.rowid, s.rowidUnsure, s.written, s.stale = "", nil, 0, false, false, false
+	s.touched, s.odd = nil, false
 }
 
 // attempt makes one round trip. It leaves the stream usable: with the next
@@ -177,8 +183,14 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 	}
 	look := s.look(p)
 	c := p.compile(s.level, index, look.due)
+	var write Write
+	if s.pool.watch != nil {
+		c.showVersion(index)
+		write = s.beginWrite(class, p)
+	}
 	sent := s.pool.texts.share(p, &c)
 	req := &hrana.PipelineReq{Baton: s.baton, Requests: sent.reqs}
+	name := streamName{s.baton, s.ep, s.level}
 	var reply *hranahttp.Reply
 	var err error
 	if class == exec.Read && !s.pinned && p.Late == nil {
@@ -186,9 +198,11 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 		reply, err = s.pool.pipelineRead(ctx, s, req, index)
 	} else {
 		wire := h.wire(s.level, c.reqs)
-		reply, err = client.PipelineDetached(ctx, s.ep, wire, req, s.pool.endLate(s.level, p.Late))
+		late := s.pool.watched(write, sent.stored+c.version, name, s.pool.endLate(s.level, p.Late))
+		reply, err = client.PipelineDetached(ctx, s.ep, wire, req, late)
 	}
 	if err != nil {
+		s.pool.unanswered(write, err.(*exec.Error), name, Abandoned(ctx, err))
 		return nil, s.failed(ctx, err.(*exec.Error))
 	}
 	s.baton, s.ep, s.used = reply.Baton, reply.Endpoint, s.pool.now()
@@ -197,6 +211,7 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 		bad = c.check(results)
 	}
 	if bad != nil {
+		s.pool.unanswered(write, bad, name, false)
 		s.forget()
 		return nil, bad
 	}
@@ -205,6 +220,9 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 		s.written = true
 	}
 	o := p.outcome(&c, results)
+	if s.pool.watch != nil {
+		s.answered(write, p, o, readVersion(results, c.version))
+	}
 	s.learn(p, o)
 	if t := o.ServerTime(); t > 0 {
 		s.pool.served.Record(t)

@@ -1,0 +1,224 @@
+package stream
+
+import (
+	"context"
+	"time"
+
+	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/hrana"
+	"github.com/turso-opt/turso-opt/internal/hranahttp"
+)
+
+// A Watch is told of every request that may commit something, before it is sent
+// and when it is known what has become of it, and of the schema's version, which
+// all requests ask for while there is a Watch.
+type Watch interface {
+	// Add adds what statements may change to set, which is nil for nothing. odd: the
+	// stream holds settings, or they make some, under which they may change more than
+	// they would elsewhere.
+	Add(set WriteSet, stmts []exec.Stmt, odd bool) WriteSet
+	// Begin is called before a request that may commit what is in set is sent.
+	Begin(set WriteSet) Write
+	// Seen is called with the version that an answer shows, before anybody gets the
+	// answer; 0 if it shows none.
+	Seen(version int64)
+}
+
+// A WriteSet is what the statements of a transaction may change.
+type WriteSet any
+
+// A Write is a request that may commit something.
+type Write interface {
+	// Done: it has completed, or nothing of it was or will be executed.
+	Done()
+	// Lose: nobody knows what has become of it, and it may be executed still.
+	Lose()
+	// Settle: what was lost cannot be executed any more.
+	Settle()
+}
+
+// Watch has w told of all requests from now on. It is called before the first.
+func (p *Pool) Watch(w Watch) { p.watch = w }
+
+// askVersion reads the schema's version, after the statements: what they were
+// compiled with is then at most that, and the schema that a cache knew before them
+// at least.
+const askVersion = "SELECT schema_version FROM pragma_schema_version"
+
+// showVersion adds a request that shows the schema's version to those of a plan.
+func (c *compiled) showVersion(index uint64) {
+	c.version = len(c.reqs)
+	ask := hrana.StreamReq{Type: hrana.Execute, Stmt: hrana.Stmt{SQL: askVersion, WantRows: true, ReplicationIndex: index}}
+	if n := len(c.reqs) - 1; n >= 0 && c.reqs[n].Type == hrana.Close {
+		c.version = n
+		c.reqs = append(c.reqs[:n], ask, c.reqs[n])
+		return
+	}
+	c.reqs = append(c.reqs, ask)
+}
+
+// readVersion is the version that the answer at an index shows, 0 if it does not.
+func readVersion(results []hrana.StreamResult, index int) int64 {
+	if index == 0 || index >= len(results) || results[index].Stmt == nil {
+		return 0
+	}
+	t := &results[index].Stmt.Rows
+	if t.Len() != 1 || t.Width() != 1 || t.Kind(0, 0) != exec.Integer {
+		return 0
+	}
+	return t.Int(0, 0)
+}
+
+// mayCommit tells whether a plan may commit something, of its own statements or of
+// those before it on the stream.
+func (p *Plan) mayCommit() bool {
+	switch {
+	case p.Tail == Commit, p.Ends, p.Shape == Transaction, p.Shape == Atomic && !p.Nested:
+		return true
+	case p.Guard, p.Begin != "":
+		return false
+	}
+	return len(p.Stmts) > 0
+}
+
+// beginWrite tells the watch of a request; nil if it cannot commit anything.
+func (s *Stream) beginWrite(class exec.Class, p *Plan) Write {
+	w := s.pool.watch
+	if class == exec.Read {
+		return nil
+	}
+	s.odd = s.odd || p.Odd
+	s.touched = w.Add(s.touched, p.Stmts, s.odd)
+	if s.touched == nil || !p.mayCommit() {
+		return nil
+	}
+	return w.Begin(s.touched)
+}
+
+// answered tells the watch what an answer shows.
+func (s *Stream) answered(w Write, p *Plan, o *Outcome, version int64) {
+	s.pool.watch.Seen(version)
+	if s.pool.horizon.role.Load() == replicaRole {
+		version = 0 // it is the replica's, and writes meet the primary's
+	}
+	for i := range o.Results {
+		if r := o.Results[i].Result; r != nil {
+			r.SchemaVersion = version
+		}
+	}
+	if w != nil {
+		w.Done()
+	}
+	switch {
+	case o.State == Autocommit, p.Shape == Transaction,
+		o.State == Unknown && !p.AskState && !p.Guard && p.Begin == "":
+		s.touched = nil
+	}
+}
+
+// unanswered tells the watch of a request without an answer. name is what its
+// stream was known by when it was sent.
+func (p *Pool) unanswered(w Write, err *exec.Error, name streamName, late bool) {
+	switch {
+	case w == nil:
+	case err.Proof == exec.NotExecuted:
+		w.Done()
+	default:
+		w.Lose()
+		if !late {
+			p.settle(w, name)
+		}
+	}
+}
+
+// A streamName is how the server knows a stream.
+type streamName struct {
+	baton string
+	ep    *hranahttp.Endpoint
+	level hranahttp.Level
+}
+
+// watched is a late function that tells the watch first; version is where in the
+// answer the schema's is.
+func (p *Pool) watched(w Write, version int, name streamName, late func(*hranahttp.Reply, error)) func(*hranahttp.Reply, error) {
+	if w == nil {
+		return late
+	}
+	return func(reply *hranahttp.Reply, err error) {
+		if err == nil {
+			p.watch.Seen(readVersion(reply.Results, version))
+			w.Settle()
+		} else {
+			p.settle(w, name)
+		}
+		late(reply, err)
+	}
+}
+
+// How often the server is asked about a lost write, which may wait there for as
+// long as another holds the lock.
+const (
+	firstAsk = 20 * time.Millisecond
+	lastAsk  = 2 * time.Second
+	askFor   = 5 * time.Second
+)
+
+// settle finds out, beside, when a lost request cannot change anything any more.
+//
+// Its stream's baton is presented again. If the server accepts it, it has not had
+// the request and will refuse it if it still comes. If it refuses it, the request
+// has arrived, and may be queued behind another writer: then it is over when an
+// empty transaction that asked for the lock after it has had it.
+func (p *Pool) settle(w Write, name streamName) {
+	if name.baton == "" {
+		return // nobody can be asked; the watch waits long enough
+	}
+	p.client.Go(func(ctx context.Context) {
+		wait := firstAsk
+		for arrived := false; ; wait = min(2*wait, lastAsk) {
+			switch over, refused := p.askAbout(ctx, name, arrived); {
+			case over:
+				w.Settle()
+				return
+			case refused:
+				arrived, wait = true, firstAsk
+				continue
+			}
+			timer := time.NewTimer(wait)
+			select {
+			case <-timer.C:
+			case <-p.closing:
+				timer.Stop()
+				return
+			}
+		}
+	})
+}
+
+// askAbout is one question to the server about a lost request.
+func (p *Pool) askAbout(ctx context.Context, name streamName, arrived bool) (over, refused bool) {
+	ctx, cancel := context.WithTimeout(ctx, askFor)
+	defer cancel()
+	if arrived {
+		level := p.client.Level()
+		reqs := []hrana.StreamReq{
+			{Type: hrana.Execute, Stmt: hrana.Stmt{SQL: "BEGIN IMMEDIATE"}},
+			{Type: hrana.Execute, Stmt: hrana.Stmt{SQL: "COMMIT"}},
+		}
+		if level.V3() {
+			reqs = append(reqs, hrana.StreamReq{Type: hrana.Close})
+		}
+		reply, err := p.client.Pipeline(ctx, p.client.Home(), level, &hrana.PipelineReq{Requests: reqs})
+		return err == nil && len(reply.Results) == len(reqs) && reply.Results[0].Err == nil && reply.Results[1].Err == nil, false
+	}
+	present := hrana.StreamReq{Type: hrana.Close}
+	if !name.level.V3() {
+		present = hrana.StreamReq{Type: hrana.Execute, Stmt: hrana.Stmt{SQL: "SELECT 1"}}
+	}
+	_, err := p.client.Pipeline(ctx, name.ep, name.level, &hrana.PipelineReq{Baton: name.baton, Requests: []hrana.StreamReq{present}})
+	if err == nil {
+		return true, false
+	}
+	e, _ := err.(*exec.Error)
+	return false, e != nil && e.Source == exec.FromServer && e.StreamLost
+}
