@@ -16,7 +16,13 @@ type call struct {
 	// restore gives a column of a statement the name it would have had; nil where
 	// the statement is sent as it was written.
 	restore []func(string) string
-	one     [1]exec.Stmt // backs stmts where there is only one
+	one     [1]exec.Stmt  // backs stmts where there is only one
+	few     [2]exec.Value // backs its arguments where they are few
+	// kept: others may have the result too, or get it later. result backs it.
+	kept bool
+	// unasked: the server has not been asked for this call.
+	unasked bool
+	result  [1]exec.StmtResult
 }
 
 // class is Read only if all statements are.
@@ -35,7 +41,7 @@ func (c *call) bind(text *sqltext.Text, args []driver.NamedValue, wantRows bool)
 	if c.stmts = c.one[:0]; len(text.Stmts) > 1 {
 		c.stmts = make([]exec.Stmt, 0, len(text.Stmts))
 	}
-	b := binder{args: args}
+	b := binder{args: args, few: c.few[:0]}
 	for i := range text.Stmts {
 		s := &text.Stmts[i]
 		stmt := exec.Stmt{SQL: s.SQL, WantRows: wantRows, Note: s.Note, Rowid: s.Rowid, Star: s.Star, Shares: shares(s)}
@@ -95,8 +101,9 @@ func nameArgs(s *sqltext.Stmt, stmt *exec.Stmt) {
 // A binder hands out arguments.
 type binder struct {
 	args []driver.NamedValue
-	next int    // positional arguments that a script's statements have taken
-	used []bool // by index in args, of named ones; nil while there is none
+	next int          // positional arguments that a script's statements have taken
+	used []bool       // by index in args, of named ones; nil while there is none
+	few  []exec.Value // memory for the values of a single statement
 }
 
 func (b *binder) explain(text *sqltext.Text, i int, err error) error {
@@ -127,7 +134,12 @@ func (b *binder) single(s *sqltext.Stmt) ([]exec.Value, error) {
 	if positional == len(b.args) && positional != len(s.Params) {
 		return nil, fmt.Errorf("the statement has %d parameters, and %d arguments are given", len(s.Params), positional)
 	}
-	values := make([]exec.Value, len(s.Params))
+	values := b.few
+	if n := len(s.Params); n <= cap(values) {
+		values = values[:n]
+	} else {
+		values = make([]exec.Value, n)
+	}
 	var bound []bool
 	if positional != len(b.args) {
 		bound = make([]bool, len(s.Params))

@@ -2,8 +2,6 @@ package tursoopt
 
 import (
 	"errors"
-	"fmt"
-	"strconv"
 	"strings"
 )
 
@@ -37,34 +35,4 @@ func parseColumns(s string) (columns []string) {
 		}
 	}
 	return columns
-}
-
-var sizeUnits = []struct {
-	name  string
-	bytes int
-}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}, {"", 1}}
-
-// parseSize reads a number of bytes, with or without a unit.
-func parseSize(s string) (int, error) {
-	for _, u := range sizeUnits {
-		digits, ok := strings.CutSuffix(s, u.name)
-		if !ok {
-			continue
-		}
-		n, err := strconv.ParseUint(digits, 10, 31)
-		if err != nil || n > uint64(1<<31-1)/uint64(u.bytes) {
-			break
-		}
-		return int(n) * u.bytes, nil
-	}
-	return 0, fmt.Errorf("want a size such as 512, 4KiB or 1MiB")
-}
-
-func formatSize(n int) string {
-	for _, u := range sizeUnits {
-		if u.name != "B" && n > 0 && n%u.bytes == 0 {
-			return strconv.Itoa(n/u.bytes) + u.name
-		}
-	}
-	return "0"
 }

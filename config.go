@@ -108,6 +108,19 @@ type Config struct {
 	// Retry has the driver send again what certainly was not executed or only
 	// reads; nil means on. See docs/semantics.md for what is sent again and when.
 	Retry *bool
+	// Cache is how many bytes of results of reads are kept, from MinCache; zero means
+	// none. Reads that need no request are never older than what this Connector has
+	// written, and not older than CacheLease where others write. Native base only.
+	Cache int64
+	// CacheLease bounds the age of what is served, counted from when it was asked
+	// for: zero means DefaultCacheLease.
+	CacheLease time.Duration
+	// CacheTTL bounds it once more, also where a call asks for another lease by
+	// WithMaxStale: zero means DefaultCacheTTL.
+	CacheTTL time.Duration
+	// StaleWhileRevalidate is for how long after its lease a result is still served
+	// while it is fetched again; zero means not at all.
+	StaleWhileRevalidate time.Duration
 	// TxLock is the lock of a BEGIN that does not name one.
 	TxLock TxLock
 	// ConnectTimeout bounds dialling and the TLS handshake: zero means

@@ -130,11 +130,13 @@ func (c *conn) run(ctx context.Context, cl *call) ([]exec.StmtResult, error) {
 	if len(cl.stmts) == 0 {
 		return nil, nil
 	}
-	var results []exec.StmtResult
-	var err error
-	if route(cl.text, s.held, s.inTx()) == pathShared {
+	way := route(cl.text, s.held, s.inTx())
+	results, ok, err := c.runCached(ctx, cl, way)
+	switch {
+	case ok:
+	case way == pathShared:
 		results, err = c.runShared(ctx, cl)
-	} else {
+	default:
 		s.substitute(cl)
 		var e *exec.Error
 		if results, e = s.run(ctx, cl); e != nil {
@@ -145,7 +147,9 @@ func (c *conn) run(ctx context.Context, cl *call) ([]exec.StmtResult, error) {
 	}
 	s.held = true
 	c.schemaChanged(cl, err)
-	c.use.served(results)
+	if !cl.unasked {
+		c.use.served(results)
+	}
 	if err != nil {
 		var e *exec.Error
 		if errors.As(err, &e) {
@@ -154,6 +158,16 @@ func (c *conn) run(ctx context.Context, cl *call) ([]exec.StmtResult, error) {
 		return nil, err
 	}
 	return results, nil
+}
+
+// runCached answers a call from the cache, or through it; ok is false if there is
+// none, or it is not for the cache.
+func (c *conn) runCached(ctx context.Context, cl *call, way path) (results []exec.StmtResult, ok bool, err error) {
+	rc := c.connector.reads
+	if rc == nil || !c.session.open() || !cl.cacheable() {
+		return nil, false, nil
+	}
+	return rc.read(ctx, cl, way != pathShared)
 }
 
 // runShared runs a session's first statement on whatever stream is free.

@@ -46,6 +46,7 @@ type Connector struct {
 	stmts  *sqltext.Cache // with compression on other bases too
 
 	compression *compression // nil without CompressColumns
+	reads       *readCache   // nil without a cache
 }
 
 // NewConnector makes the Connector of cfg, which it copies. The error names the
@@ -93,6 +94,9 @@ func Wrap(base driver.Connector, cfg *Config) (*Connector, error) {
 	}
 	if err := cfg.validateCompression(); err != nil {
 		return nil, err
+	}
+	if cfg.Cache != 0 {
+		return nil, errCacheBase
 	}
 	return newBase(cfg.Clone(), base, "the wrapped driver"), nil
 }
@@ -155,6 +159,11 @@ func newConnector(cfg *Config) (*Connector, error) {
 		c.layers = append([]string{compressionName}, c.layers...)
 	}
 	c.stmts = sqltext.NewCacheOver(texts, cfg.stmtCache())
+	if cfg.Cache > 0 {
+		c.reads = newReadCache(c)
+		c.pool.Watch(c.reads)
+		c.layers = append([]string{"cache"}, c.layers...)
+	}
 	if cfg.Shared != nil {
 		if err := cfg.Shared.join(c); err != nil {
 			return nil, errors.Join(err, c.Close())
@@ -249,6 +258,9 @@ func (c *Connector) Close() error {
 	c.pool.Close()
 	err := c.client.Close()
 	c.lanes.Close()
+	if c.reads != nil {
+		c.reads.close()
+	}
 	if c.cfg.Shared != nil {
 		c.cfg.Shared.leave(c)
 	}

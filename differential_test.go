@@ -32,6 +32,7 @@ func TestDifferential(t *testing.T) {
 	}{
 		{target{name: "native protobuf"}, nativeModes[0]},
 		{target{name: "native json", json: true}, nativeModes[1]},
+		{target{name: "native with a cache"}, mode{native: true, real: true, params: "encoding=protobuf&cache=1MiB&cache_lease=1h&cache_ttl=2h"}},
 		{target{name: "libsql-client-go", base: true, json: true}, otherModes[0]},
 		{target{name: "file", file: true}, otherModes[1]},
 		{target{name: "embedded cloud without batons", json: true, reworded: true}, nativeModes[5]},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/url"
 	"slices"
 	"strconv"
@@ -14,7 +15,8 @@ import (
 // dsnParams are the parameters in the order in which FormatDSN writes them.
 var dsnParams = []string{
 	"authToken", "auth_token", "jwt", "tls", "remote_encryption_key", "proxy", "base", "encoding",
-	"stmt_cache", "coalesce", "group_commit", "lanes", "keepalive", "stale_after", "ping_timeout", "keepalive_idle_stop", "warm_conns",
+	"stmt_cache", "coalesce", "group_commit", "lanes",
+	"cache", "cache_lease", "cache_ttl", "stale_while_revalidate", "keepalive", "stale_after", "ping_timeout", "keepalive_idle_stop", "warm_conns",
 	"pool_min", "pool_max", "retry", "_txlock", "connect_timeout", "timeout", "parse_time",
 	"compress_columns", "compress_min", "compress_guard",
 }
@@ -133,6 +135,20 @@ func (c *Config) set(name, value string) (err error) {
 			return errLanes
 		}
 		c.Lanes = int(n)
+	case "cache":
+		if value != "off" {
+			c.Cache, err = parseSize(value)
+		}
+	case "cache_lease":
+		c.CacheLease, err = parsePositive(value)
+	case "cache_ttl":
+		c.CacheTTL, err = parsePositive(value)
+	case "stale_while_revalidate":
+		d, perr := time.ParseDuration(value)
+		if perr != nil || d < 0 {
+			return errors.New("want a duration such as 10s, or 0")
+		}
+		c.StaleWhileRevalidate = d
 	case "keepalive":
 		if value == "auto" {
 			break
@@ -182,7 +198,11 @@ func (c *Config) set(name, value string) (err error) {
 	case "compress_columns":
 		c.CompressColumns = parseColumns(value)
 	case "compress_min":
-		if c.CompressMin, err = parseSize(value); c.CompressMin == 0 {
+		n, serr := parseSize(value)
+		if serr != nil || n > math.MaxInt32 {
+			return errSize
+		}
+		if c.CompressMin = int(n); n == 0 {
 			c.CompressMin = -1
 		}
 	case "compress_guard":
@@ -257,6 +277,12 @@ func (c *Config) FormatDSN() string {
 	if c.Lanes != 0 {
 		add("lanes", strconv.Itoa(c.Lanes))
 	}
+	if c.Cache != 0 {
+		add("cache", formatSize(c.Cache))
+	}
+	add("cache_lease", formatDuration(c.CacheLease))
+	add("cache_ttl", formatDuration(c.CacheTTL))
+	add("stale_while_revalidate", formatDuration(c.StaleWhileRevalidate))
 	add("keepalive", formatTimeout(c.KeepAlive))
 	add("stale_after", formatTimeout(c.StaleAfter))
 	add("ping_timeout", formatTimeout(c.PingTimeout))
@@ -279,7 +305,7 @@ func (c *Config) FormatDSN() string {
 	add("parse_time", formatSwitch(c.ParseTime, "on", "off"))
 	add("compress_columns", strings.Join(c.CompressColumns, ","))
 	if c.CompressMin != 0 {
-		add("compress_min", formatSize(c.CompressMin))
+		add("compress_min", formatSize(int64(c.CompressMin)))
 	}
 	add("compress_guard", formatSwitch(c.CompressGuard, "on", "off"))
 	if c.FileOptions != "" {
@@ -303,6 +329,13 @@ func formatTimeout(d time.Duration) string {
 		return ""
 	}
 	return max(d, 0).String()
+}
+
+func formatDuration(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return d.String()
 }
 
 // hidden stands for what is not shown, as in url.URL.Redacted.

@@ -49,6 +49,9 @@ func (c *Config) validate() error {
 	if err := c.validateCompression(); err != nil {
 		return err
 	}
+	if err := c.validateCache(); err != nil {
+		return err
+	}
 	if c.isFile() {
 		return c.validateFile()
 	}

@@ -146,6 +146,9 @@ func verdict(err error) (yes, unknown, no bool) {
 
 // asExec is the *exec.Error that a layer's error is; nil for others.
 func asExec(err error) *exec.Error {
+	if err == nil {
+		return nil // by far the most
+	}
 	var e *exec.Error
 	errors.As(err, &e)
 	return e

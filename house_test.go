@@ -24,8 +24,8 @@ const house = "github.com/turso-opt/turso-opt"
 // is not built: whoever adds one decides here where it stands.
 var arrows = map[string][]string{
 	".": {
-		"internal/exec", "internal/frame", "internal/histogram", "internal/hrana", "internal/hranahttp", "internal/lane", "internal/limit", "internal/sqltext",
-		"internal/stream",
+		"internal/cache", "internal/exec", "internal/frame", "internal/histogram", "internal/hrana", "internal/hranahttp",
+		"internal/lane", "internal/limit", "internal/shadow", "internal/sqltext", "internal/stream",
 	},
 	"internal/exec":      {},
 	"internal/sqltext":   {"internal/exec"},
@@ -55,14 +55,30 @@ var scaffolding = []string{"hranatest", "internal/netem", "internal/sqld"}
 var (
 	dependencies = []string{
 		"github.com/antlr4-go/antlr/v4",
+		"github.com/cespare/xxhash/v2",
 		"github.com/coder/websocket",
+		"github.com/dgraph-io/ristretto/v2",
+		"github.com/dustin/go-humanize",
+		"github.com/ncruces/go-sqlite3",
+		"github.com/ncruces/go-sqlite3-wasm/v6",
+		"github.com/ncruces/julianday",
 		"github.com/pierrec/lz4/v4",
 		"github.com/tursodatabase/libsql-client-go",
 		"golang.org/x/exp",
+		"golang.org/x/sys",
 		"google.golang.org/protobuf",
 	}
+	// ristretto keeps the cache, go-sqlite3 reads its schema; neither registers
+	// anything.
 	slimDependencies = []string{
+		"github.com/cespare/xxhash/v2",
+		"github.com/dgraph-io/ristretto/v2",
+		"github.com/dustin/go-humanize",
+		"github.com/ncruces/go-sqlite3",
+		"github.com/ncruces/go-sqlite3-wasm/v6",
+		"github.com/ncruces/julianday",
 		"github.com/pierrec/lz4/v4",
+		"golang.org/x/sys",
 		"google.golang.org/protobuf",
 	}
 )

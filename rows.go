@@ -1,6 +1,7 @@
 package tursoopt
 
 import (
+	"bytes"
 	"context"
 	"database/sql/driver"
 	"fmt"
@@ -27,7 +28,8 @@ type rows struct {
 	conn *conn
 	sets []exec.StmtResult
 	set  int
-	sql  []string // of the statements, for errors
+	sql  []string  // of the statements, for errors
+	one  [1]string // backs sql where there is only one
 	// restore gives the columns of a set their names; nil where they have them.
 	restore []func(string) string
 
@@ -40,18 +42,25 @@ type rows struct {
 	// keep it alive instead of being copied.
 	shared bool
 	packed bool // blobs that begin like a frame are frames
+	// kept: the cells are others' too, so that what a program may write to is copied.
+	kept bool
 }
 
 // sharedArena is the size in bytes up to which a result's strings are not
 // copied out of it: one string that a program keeps would keep them all.
 const sharedArena = 16 << 10
 
+// noRows is what is left after Close.
+var noRows exec.Table
+
 func newRows(ctx context.Context, c *conn, cl *call, results []exec.StmtResult) *rows {
-	r := &rows{ctx: ctx, conn: c, sets: results, restore: cl.restore, packed: c.connector.compression != nil}
+	r := &rows{ctx: ctx, conn: c, sets: results, restore: cl.restore, packed: c.connector.compression != nil, kept: cl.kept}
 	if len(results) == 0 {
 		r.sets = []exec.StmtResult{{Result: &exec.Result{}}}
 	}
-	r.sql = make([]string, len(r.sets))
+	if r.sql = r.one[:]; len(r.sets) > 1 {
+		r.sql = make([]string, len(r.sets))
+	}
 	for i := range cl.stmts {
 		r.sql[i] = cl.text.Stmts[i].SQL
 	}
@@ -161,6 +170,9 @@ func (r *rows) value(col int) driver.Value {
 		if b == nil {
 			b = []byte{}
 		}
+		if r.kept {
+			b = bytes.Clone(b) // a Scanner and RawBytes get it as it is
+		}
 		if r.packed && frame.Is(b) {
 			return frameCell(b)
 		}
@@ -208,6 +220,6 @@ func (r *rows) Close() error {
 		}
 	}
 	r.closeCursor()
-	r.table, r.row = new(exec.Table), 0
+	r.table, r.row = &noRows, 0
 	return nil
 }

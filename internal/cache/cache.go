@@ -64,6 +64,13 @@ func (c *Cache) Close() {
 	}
 }
 
+// Wait waits until the results that have been kept are there to be found.
+func (c *Cache) Wait() {
+	if s := c.store.Load(); s != nil {
+		(*s).wait()
+	}
+}
+
 // keeper is the store, made if there is none; nil after Close.
 func (c *Cache) keeper() store {
 	if s := c.store.Load(); s != nil {

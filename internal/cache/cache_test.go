@@ -62,9 +62,6 @@ func resultOf(values ...int64) *exec.Result {
 	return r
 }
 
-// settle waits until what was set is visible.
-func (c *Cache) wait() { (*c.store.Load()).(*ristrettoStore).cache.Wait() }
-
 func fill(t *testing.T, c *Cache, k *Key, deps Deps, r *exec.Result) {
 	t.Helper()
 	f, leads := c.Fly(k, deps, Options{})
@@ -72,7 +69,7 @@ func fill(t *testing.T, c *Cache, k *Key, deps Deps, r *exec.Result) {
 		t.Fatal("there is a flight already")
 	}
 	f.Land(exec.StmtResult{Result: r}, nil, true, false)
-	c.wait()
+	c.Wait()
 }
 
 var one = &Key{SQL: "SELECT 1"}
@@ -162,7 +159,7 @@ func TestLease(t *testing.T) {
 	f, _ := c.Fly(one, ReadsTables(nil), Options{})
 	clock.pass(400 * time.Millisecond)
 	f.Land(exec.StmtResult{Result: resultOf(1)}, nil, true, false)
-	c.wait()
+	c.Wait()
 	for _, s := range []struct {
 		pass           time.Duration
 		o              Options
@@ -202,9 +199,7 @@ func TestLostWriteKeepsItsTablesOut(t *testing.T) {
 	kept := func() bool {
 		f, _ := c.Fly(one, deps, Options{})
 		f.Land(exec.StmtResult{Result: resultOf(1)}, nil, true, false)
-		if c.store.Load() != nil {
-			c.wait()
-		}
+		c.Wait()
 		return c.has(one)
 	}
 	w := lose()
@@ -273,7 +268,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		f, _ := c.Fly(k, ReadsRow("t", i), Options{})
 		f.Land(exec.StmtResult{Result: resultOf(i)}, nil, true, false)
 	}
-	c.wait()
+	c.Wait()
 	if n := c.Counters(); n.Bytes > 1<<18 || n.Entries == 0 {
 		t.Errorf("%+v", n.Usage)
 	}
@@ -301,7 +296,7 @@ func BenchmarkHit(b *testing.B) {
 	k := &Key{SQL: "SELECT name FROM users WHERE id = ?", Args: []exec.Value{{Kind: exec.Integer, Int: 7}}}
 	f, _ := c.Fly(k, ReadsRow("users", 7), Options{})
 	f.Land(exec.StmtResult{Result: resultOf(1)}, nil, true, false)
-	c.wait()
+	c.Wait()
 	b.ReportAllocs()
 	for b.Loop() {
 		if r, _ := c.Get(k, Options{}); r == nil {

@@ -43,6 +43,9 @@ func (c *Cache) Fly(k *Key, deps Deps, o Options) (f *Flight, leads bool) {
 	return f, true
 }
 
+// Args are the arguments, which nobody changes.
+func (f *Flight) Args() []exec.Value { return f.key.Args }
+
 // Land ends a flight with what its request has brought. keep is false if the
 // result must not be kept, and again if those who have joined should ask for
 // themselves: their leader has failed for a reason of its own.

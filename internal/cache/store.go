@@ -24,6 +24,7 @@ type store interface {
 	get(hash uint64) *entry
 	set(hash uint64, e *entry, cost int64, ttl time.Duration)
 	usage() Usage
+	wait()
 	close()
 }
 
@@ -83,5 +84,7 @@ func (s *ristrettoStore) usage() Usage {
 	m := s.cache.Metrics
 	return Usage{Entries: m.KeysAdded() - m.KeysEvicted(), Bytes: m.CostAdded() - m.CostEvicted(), Evictions: m.KeysEvicted()}
 }
+
+func (s *ristrettoStore) wait() { s.cache.Wait() }
 
 func (s *ristrettoStore) close() { s.cache.Close() }

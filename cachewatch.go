@@ -1,0 +1,224 @@
+package tursoopt
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/turso-opt/turso-opt/internal/cache"
+	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/shadow"
+	"github.com/turso-opt/turso-opt/internal/stream"
+)
+
+var _ stream.Watch = (*readCache)(nil)
+
+// A schemaWatch is what is known of the database's schema.
+type schemaWatch struct {
+	// known is what the shadow has; nil before the first time.
+	known   atomic.Pointer[knownSchema]
+	loading atomic.Bool
+	mu      sync.Mutex
+	nextTry time.Time
+}
+
+// knownSchema is the version that the shadow has, and the cache's count of moves
+// before it was asked for: it is true for as long as that has not changed.
+type knownSchema struct {
+	version int64
+	moves   uint64
+}
+
+// current is what is known of the schema, nil if that is not what it is now.
+func (rc *readCache) current() *knownSchema {
+	k := rc.schema.known.Load()
+	if k == nil || k.moves != rc.cache.Moves() {
+		return nil
+	}
+	return k
+}
+
+// depends gives the epochs that a read depends on, and the version of the schema of
+// which that is true. ok is false if it must not be cached, or nobody knows yet.
+func (rc *readCache) depends(st *exec.Stmt) (deps cache.Deps, version int64, ok bool) {
+	k := rc.current()
+	if k == nil {
+		rc.learn()
+		return nil, 0, false
+	}
+	a := rc.shadow.Analyze(st.SQL)
+	if a.Unknown || !a.Pure || a.Version != k.version {
+		return nil, 0, false
+	}
+	if key, ok := rowOf(a.Key, st); ok {
+		return cache.ReadsRow(a.Key.Table, key), k.version, true
+	}
+	return cache.ReadsTables(a.Reads), k.version, true
+}
+
+// rowOf is the value of a key, if it is one that no other value is equal to.
+func rowOf(k *shadow.Key, st *exec.Stmt) (value int64, ok bool) {
+	switch {
+	case k == nil:
+		return 0, false
+	case k.Param == 0:
+		return k.Value, true
+	case k.Param > len(st.Args) || st.Args[k.Param-1].Kind != exec.Integer:
+		return 0, false
+	}
+	return st.Args[k.Param-1].Int, true
+}
+
+// Add tells what statements touch.
+func (rc *readCache) Add(set stream.WriteSet, stmts []exec.Stmt, odd bool) stream.WriteSet {
+	t, _ := set.(*cache.Touched)
+	if t == nil {
+		t = new(cache.Touched)
+	}
+	for i := range stmts {
+		rc.add(t, &stmts[i], odd)
+	}
+	if t.Empty() {
+		return nil
+	}
+	return t
+}
+
+func (rc *readCache) add(t *cache.Touched, st *exec.Stmt, odd bool) {
+	k := rc.current()
+	if k == nil {
+		t.Everything()
+		return
+	}
+	switch a := rc.shadow.Analyze(st.SQL); {
+	case odd, a.Unknown, a.DDL, a.Version != k.version:
+		t.Everything()
+	default:
+		if key, ok := rowOf(a.Key, st); ok && len(a.Writes) > 0 {
+			t.Row(k.moves, a.Key.Table, key)
+			return
+		}
+		for _, table := range a.Writes {
+			t.Table(k.moves, table)
+		}
+	}
+}
+
+// Begin begins a write.
+func (rc *readCache) Begin(set stream.WriteSet) stream.Write {
+	return rc.cache.Begin(set.(*cache.Touched))
+}
+
+// Seen compares a version with the one that is known. That it is another says that
+// the schema has changed; that there is none, that it may have.
+func (rc *readCache) Seen(version int64) {
+	if k := rc.current(); k != nil && k.version != version {
+		rc.cache.Moved()
+	}
+}
+
+// askSchema reads the schema and its version at one moment.
+const askSchema = "SELECT v.schema_version, s.type, s.name, s.tbl_name, s.sql" +
+	" FROM pragma_schema_version AS v LEFT JOIN sqlite_schema AS s ORDER BY s.rowid"
+
+// learnAgain is how long the schema is not asked for after that has failed.
+const learnAgain = 500 * time.Millisecond
+
+// learn has the schema looked at, beside. Until that has happened nothing is
+// cached, and writes count as writing everything.
+func (rc *readCache) learn() {
+	w := &rc.schema
+	if !w.loading.CompareAndSwap(false, true) {
+		return
+	}
+	w.mu.Lock()
+	early := time.Now().Before(w.nextTry)
+	w.mu.Unlock()
+	began := !early && rc.connector.pool.Go(func(ctx context.Context) {
+		defer w.loading.Store(false)
+		ctx, cancel := bound(ctx, rc.connector.cfg.timeout())
+		defer cancel()
+		if err := rc.load(ctx); err != nil {
+			rc.connector.log.Debug("turso-opt: nothing is cached: the schema could not be read", "error", err)
+			w.mu.Lock()
+			w.nextTry = time.Now().Add(learnAgain)
+			w.mu.Unlock()
+		}
+	})
+	if !began {
+		w.loading.Store(false)
+	}
+}
+
+// load gives the schema to the shadow.
+func (rc *readCache) load(ctx context.Context) error {
+	moves := rc.cache.Moves()
+	resp, err := rc.connector.pool.Do(ctx, &exec.Request{Class: exec.Read,
+		Stmts: []exec.Stmt{{SQL: askSchema, WantRows: true, Note: new(exec.Note)}}})
+	if err != nil {
+		return err
+	}
+	r := resp.Results[0]
+	if r.Err != nil {
+		return r.Err
+	}
+	schema, err := readSchema(r.Result)
+	if err != nil {
+		return err
+	}
+	if err := rc.shadow.Load(schema); err != nil {
+		return err
+	}
+	rc.schema.known.Store(&knownSchema{version: schema.Version, moves: moves})
+	return nil
+}
+
+var errSchema = errors.New("turso-opt: the server's answer is not a schema")
+
+// readSchema reads the rows of askSchema. Foreign keys count as enforced, which is
+// the server's default: if they are not, writes touch less than is thought.
+func readSchema(r *exec.Result) (shadow.Schema, error) {
+	s := shadow.Schema{ForeignKeys: true}
+	var t *exec.Table
+	if r.Cursor != nil {
+		t = new(exec.Table)
+		defer r.Cursor.Close()
+	} else {
+		t = &r.Rows
+	}
+	rows := 0
+	for {
+		if r.Cursor != nil {
+			if err := r.Cursor.Next(t); err == io.EOF {
+				break
+			} else if err != nil {
+				return s, err
+			}
+		}
+		for i := range t.Len() {
+			if t.Width() != 5 || t.Kind(i, 0) != exec.Integer {
+				return s, errSchema
+			}
+			rows++
+			s.Version = t.Int(i, 0)
+			if t.Kind(i, 1) != exec.Text {
+				continue // an empty schema
+			}
+			o := shadow.Object{Type: string(t.Bytes(i, 1)), Name: string(t.Bytes(i, 2)), Table: string(t.Bytes(i, 3))}
+			if t.Kind(i, 4) == exec.Text {
+				o.SQL = string(t.Bytes(i, 4))
+			}
+			s.Objects = append(s.Objects, o)
+		}
+		if r.Cursor == nil {
+			break
+		}
+	}
+	if rows == 0 {
+		return s, errSchema
+	}
+	return s, nil
+}

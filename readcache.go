@@ -1,0 +1,247 @@
+package tursoopt
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/turso-opt/turso-opt/internal/cache"
+	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/shadow"
+	"github.com/turso-opt/turso-opt/internal/sqltext"
+)
+
+// Defaults of the cache's fields in Config.
+const (
+	// DefaultCacheLease bounds how long another writer's change may go unseen.
+	DefaultCacheLease = time.Second
+	// DefaultCacheTTL bounds the life of a cached result whatever the lease.
+	DefaultCacheTTL = 10 * time.Minute
+	// MinCache is the smallest Config.Cache, in bytes.
+	MinCache = 64 << 10
+)
+
+// lostFor is how long a write whose outcome is unknown keeps its tables out of the
+// cache if the server cannot be asked about it: a lost write may wait there for
+// another's lock.
+const lostFor = time.Minute
+
+// clockForTests is the clock of leases, for tests; nil is the machine's.
+var clockForTests atomic.Pointer[cache.Clock]
+
+// lostForTests is lostFor for tests, which know when a lost write is over; 0 is
+// lostFor.
+var lostForTests atomic.Int64
+
+// readOptions are what a context says about reads.
+type readOptions struct {
+	set cache.Options
+}
+
+type readOptionsKey struct{}
+
+func withReadOptions(ctx context.Context, change func(*cache.Options)) context.Context {
+	o, _ := ctx.Value(readOptionsKey{}).(*readOptions)
+	next := &readOptions{}
+	if o != nil {
+		next.set = o.set
+	}
+	change(&next.set)
+	return context.WithValue(ctx, readOptionsKey{}, next)
+}
+
+// WithFresh has reads ask the database, whatever is cached. What they bring is
+// cached for others.
+func WithFresh(ctx context.Context) context.Context {
+	return withReadOptions(ctx, func(o *cache.Options) { o.Fresh = true })
+}
+
+// WithMaxStale has reads take a cached result that was asked for at most d ago, in
+// place of Config.CacheLease, which may be shorter or longer; Config.CacheTTL bounds
+// both. What this Connector has written itself is never missing from it.
+func WithMaxStale(ctx context.Context, d time.Duration) context.Context {
+	return withReadOptions(ctx, func(o *cache.Options) { o.Bounded, o.MaxStale = true, max(d, 0) })
+}
+
+// WithNoStore keeps what reads bring out of the cache.
+func WithNoStore(ctx context.Context) context.Context {
+	return withReadOptions(ctx, func(o *cache.Options) { o.NoStore = true })
+}
+
+func cacheOptions(ctx context.Context) cache.Options {
+	if o, ok := ctx.Value(readOptionsKey{}).(*readOptions); ok {
+		return o.set
+	}
+	return cache.Options{}
+}
+
+// Invalidate drops what is cached of tables, or everything if none is named. It is
+// for what others have written, when the program learns of it before the lease
+// ends. Without a cache it does nothing.
+func (c *Connector) Invalidate(tables ...string) {
+	if c.reads != nil {
+		c.reads.cache.Invalidate(tables...)
+	}
+}
+
+// A readCache answers reads that need no request. It knows what statements touch
+// from a copy of the schema; see cachewatch.go.
+type readCache struct {
+	connector *Connector
+	cache     *cache.Cache
+	shadow    *shadow.Shadow
+	schema    schemaWatch
+}
+
+func newReadCache(c *Connector) *readCache {
+	cfg := c.cfg
+	var clock cache.Clock // the machine's
+	if f := clockForTests.Load(); f != nil {
+		clock = *f
+	}
+	rc := &readCache{connector: c, shadow: shadow.New()}
+	lost := lostFor
+	if d := lostForTests.Load(); d > 0 {
+		lost = time.Duration(d)
+	}
+	rc.cache = cache.New(cache.Config{Bytes: cfg.Cache, Lease: cfg.cacheLease(), TTL: cfg.cacheTTL(),
+		Revalidate: cfg.StaleWhileRevalidate, Patience: lost, Clock: clock})
+	return rc
+}
+
+func (rc *readCache) close() {
+	rc.cache.Close()
+	_ = rc.shadow.Close() // a database in memory
+}
+
+// cacheable tells whether a call may have a cached result, as far as its text
+// tells.
+func (c *call) cacheable() bool {
+	if len(c.stmts) != 1 || !c.stmts[0].WantRows {
+		return false
+	}
+	switch st := &c.text.Stmts[0]; st.Kind {
+	case sqltext.Select, sqltext.Values:
+		return st.ReadOnly && !st.Stateful && !st.ConnFuncs
+	}
+	return false
+}
+
+// open tells whether a session is one in which a cached result is what the
+// database would give.
+func (s *session) open() bool { return s.tx == txNone && s.pipe == nil && !s.settings && s.gone == nil }
+
+// read answers a call from the cache, or through it. ok is false if the call has
+// to go its own way; own says that it would not share a stream with others, so that
+// it is not asked for here.
+func (rc *readCache) read(ctx context.Context, cl *call, own bool) (results []exec.StmtResult, ok bool, err error) {
+	st := &cl.stmts[0]
+	k := cache.Key{SQL: st.SQL, Args: st.Args}
+	o := cacheOptions(ctx)
+	r, revalidate := rc.cache.Get(&k, o)
+	if r != nil {
+		if revalidate {
+			rc.refresh(st)
+		}
+		cl.kept, cl.unasked = true, true
+		cl.result[0] = exec.StmtResult{Result: r}
+		return cl.result[:], true, nil
+	}
+	if own {
+		return nil, false, nil
+	}
+	deps, version, ok := rc.depends(st)
+	if !ok {
+		return nil, false, nil
+	}
+	cl.kept = true
+	for {
+		f, leads := rc.cache.Fly(&k, deps, o)
+		if leads {
+			cl.result[0], err = rc.lead(ctx, f, st, version)
+			return cl.result[:], true, err
+		}
+		r, again, err := f.Wait(ctx)
+		switch {
+		case ctx.Err() != nil && err != nil:
+			return nil, true, &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Err: ctx.Err()}
+		case !again:
+			cl.unasked = true
+			cl.result[0] = r
+			return cl.result[:], true, err
+		}
+	}
+}
+
+// lead makes a flight's request.
+func (rc *readCache) lead(ctx context.Context, f *cache.Flight, st *exec.Stmt, version int64) (exec.StmtResult, error) {
+	resp, err := rc.connector.exec.Do(ctx, &exec.Request{Stmts: []exec.Stmt{*st}, Class: exec.Read})
+	if err != nil {
+		f.Land(exec.StmtResult{}, err, false, ctx.Err() != nil)
+		return exec.StmtResult{}, err
+	}
+	r := resp.Results[0]
+	if r.Result != nil && r.Result.Cursor != nil {
+		// Only one can read it.
+		f.Land(exec.StmtResult{}, nil, false, true)
+		return r, nil
+	}
+	f.Land(r, nil, r.Result != nil && r.Result.SchemaVersion == version, false)
+	return r, nil
+}
+
+// refresh fetches a result again whose lease has ended, beside; once, if many ask.
+func (rc *readCache) refresh(st *exec.Stmt) {
+	deps, version, ok := rc.depends(st)
+	if !ok {
+		return
+	}
+	k := cache.Key{SQL: st.SQL, Args: st.Args}
+	f, leads := rc.cache.Fly(&k, deps, cache.Options{})
+	if !leads {
+		return
+	}
+	own := *st // its arguments are the caller's
+	own.Args = f.Args()
+	began := rc.connector.pool.Go(func(ctx context.Context) {
+		ctx, cancel := bound(ctx, rc.connector.cfg.timeout())
+		defer cancel()
+		_, _ = rc.lead(ctx, f, &own, version) // the next who asks sees for himself
+	})
+	if !began {
+		f.Land(exec.StmtResult{}, ErrClosed, false, true)
+	}
+}
+
+var errCacheBase = errors.New("turso-opt: cache: only the native base has one, over http, https, libsql and turso")
+
+// validateCache is part of Config.validate.
+func (c *Config) validateCache() error {
+	switch {
+	case c.Cache == 0:
+		return nil
+	case c.Cache < MinCache:
+		return errors.New("turso-opt: cache: want off, or at least 64KiB")
+	case c.isFile(), c.Base == BaseLibsql, strings.HasPrefix(strings.ToLower(c.URL), "ws"):
+		return errCacheBase
+	case c.CacheLease < 0 || c.CacheTTL < 0 || c.StaleWhileRevalidate < 0:
+		return errors.New("turso-opt: cache_lease, cache_ttl, stale_while_revalidate: want no negative durations")
+	}
+	return nil
+}
+
+func (c *Config) cacheLease() time.Duration {
+	if c.CacheLease == 0 {
+		return DefaultCacheLease
+	}
+	return c.CacheLease
+}
+
+func (c *Config) cacheTTL() time.Duration {
+	if c.CacheTTL == 0 {
+		return DefaultCacheTTL
+	}
+	return c.CacheTTL
+}
