@@ -53,8 +53,12 @@ func TestIdleBehindMiddlebox(t *testing.T) {
 				before, posts, conns := stats(t, db), counted.posts(), p.Counts().Conns
 				statement(t, user)
 				after := stats(t, db)
-				// A held session's stream is kept alive by requests of its own.
+				// A held session's stream is kept alive by requests of its own, of which one
+				// may have been counted and not have arrived.
 				own := after.Streams.Pings - before.Streams.Pings
+				if name == "held" {
+					own++
+				}
 				if n := uint64(counted.posts() - posts); n < 1 || n > 1+own {
 					t.Errorf("the first statement has cost %d requests", n)
 				}
