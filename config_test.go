@@ -62,7 +62,7 @@ var settings = map[string]setting{
 // configOnly are the fields without a parameter, with their defaults as
 // docs/configuration.md has them where a constant tells.
 var configOnly = map[string]string{
-	"TLSConfig": "", "DialContext": "", "Header": "", "TokenSource": "", "Logger": "", "FileOptions": "",
+	"TLSConfig": "", "DialContext": "", "Header": "", "TokenSource": "", "Logger": "", "FileOptions": "", "Shared": "",
 	"PoolInterval": shortDuration(tursoopt.DefaultPoolInterval), "PoolCooldown": shortDuration(tursoopt.DefaultPoolCooldown),
 	"PoolUp": strconv.FormatFloat(tursoopt.DefaultPoolUp, 'g', -1, 64), "PoolDown": strconv.FormatFloat(tursoopt.DefaultPoolDown, 'g', -1, 64),
 }
@@ -178,6 +178,7 @@ func fullConfig(t *testing.T) *tursoopt.Config {
 		TLSConfig:   &tls.Config{ServerName: "x"},
 		Header:      http.Header{"A": {"b"}},
 		Logger:      slog.New(slog.DiscardHandler),
+		Shared:      tursoopt.NewShared(tursoopt.SharedConfig{}),
 		TokenSource: func(context.Context) (string, error) { return "", nil },
 		DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, nil },
 	}
@@ -219,10 +220,10 @@ func TestConfigClone(t *testing.T) {
 				t.Errorf("%s is another function", name)
 			}
 		case reflect.Pointer, reflect.Map, reflect.Slice:
-			if y.IsNil() || x.Pointer() == y.Pointer() != (name == "Logger") {
+			if y.IsNil() || x.Pointer() == y.Pointer() != (name == "Logger" || name == "Shared") {
 				t.Errorf("%s is lost or shared", name)
 			}
-			if name != "TLSConfig" && !reflect.DeepEqual(x.Interface(), y.Interface()) {
+			if name != "TLSConfig" && name != "Shared" && !reflect.DeepEqual(x.Interface(), y.Interface()) {
 				t.Errorf("%s is %v, not %v", name, y, x)
 			}
 		default:
