@@ -436,6 +436,9 @@ func TestViewsThatAskForTheConnection(t *testing.T) {
 				t.Errorf("the view gives %d, %d, %d, %v", r, c, n, err)
 			}
 		}
+		for range 10 {
+			look() // its least time counts: a text known to be slow does not share
+		}
 		for i := range 5 {
 			mustExec(t, j.db, "INSERT INTO t (b) VALUES (?)", i)
 			mustExec(t, j.db, "UPDATE t SET b = 0")

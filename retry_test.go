@@ -304,7 +304,6 @@ func TestRetriesStayWithinTheirBudget(t *testing.T) {
 	const reads = 2000
 	for name, kind := range map[string]*troublemaker{
 		"the connection breaks": {answer: abort}, "503": answered(503, "text/plain", ""), "504": answered(504, "text/plain", ""),
-		"429": answered(429, "text/plain", ""),
 	} {
 		for _, retry := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, retry %v", name, retry), func(t *testing.T) {

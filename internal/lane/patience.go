@@ -33,16 +33,22 @@ func (l *Lanes) Once(f func() error) error {
 
 // Patiently runs f, and again for as long as the server refuses because it is at a
 // limit of its own, after a wait that grows and that the server may set. It
-// returns f's last error. All that is sent again is taken from one budget, and
-// nothing waits beyond ctx's deadline: the error comes at once then.
+// returns f's last error. What is sent again to a server in trouble (503) is taken
+// from one budget. One that is full (429) is well, and refuses at the door: a crowd
+// of callers is to wait there, not to fail. Nothing waits beyond ctx's deadline: the
+// error comes at once then.
 func (l *Lanes) Patiently(ctx context.Context, class exec.Class, f func() error) error {
 	err := l.Once(f)
 	var backoff limit.Backoff
 	for try := 0; refused(err, class); try++ {
 		l.reads.overloaded()
-		wait := backoff.Next(err.(*exec.Error).RetryAfter)
+		e := err.(*exec.Error)
+		wait := backoff.Next(e.RetryAfter)
 		deadline, ok := ctx.Deadline()
-		if try == maxBackoffs || wait > longestWait || ok && time.Until(deadline) <= wait || !l.budget.Spend() {
+		if l.budget == nil || try == maxBackoffs || wait > longestWait || ok && time.Until(deadline) <= wait {
+			break
+		}
+		if e.Status != 429 && !l.budget.Spend() {
 			break
 		}
 		l.counters.backoffs.Add(1)

@@ -16,7 +16,7 @@ const (
 	// takes, because test machines stall.
 	startLimit = 30 * time.Second
 	// stopGrace is how long a server may take to end by itself.
-	stopGrace = 5 * time.Second
+	stopGrace = 30 * time.Second
 	// portTries is how often Start takes new ports after losing one of them.
 	portTries = 5
 	// pollEvery is the pause between two looks at a starting server.
