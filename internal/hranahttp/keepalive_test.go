@@ -24,6 +24,7 @@ import (
 type network struct {
 	*fake
 	forgets atomic.Int64
+	takes   atomic.Int64 // how long the server works on a request
 	down    atomic.Bool
 	dials   atomic.Int32
 	lost    atomic.Int32 // writes that vanished
@@ -34,7 +35,10 @@ type network struct {
 
 func newNetwork() *network {
 	n := &network{fake: &fake{}, conns: make(chan net.Conn), served: make(chan struct{})}
-	n.server = &http.Server{Handler: n.fake}
+	n.server = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(time.Duration(n.takes.Load()))
+		n.fake.ServeHTTP(w, r)
+	})}
 	go func() {
 		defer close(n.served)
 		n.server.Serve(pipeListener{n.conns})
@@ -302,6 +306,7 @@ func TestWarmConnections(t *testing.T) {
 		if got := c.KeepAlive(); n.dials.Load() != 4 || got.Ahead != 4 || got.Saved != 0 || got.PingFailures != 0 || got.Pings < 40 {
 			t.Errorf("%+v, %d connections", got, n.dials.Load())
 		}
+		n.takes.Store(int64(time.Millisecond)) // so that each needs a connection of its own
 		var wg sync.WaitGroup
 		for range 4 {
 			wg.Go(func() { askIn(t, c, atOnce) })
