@@ -57,17 +57,26 @@ func remedyFor(class exec.Class, e *exec.Error) remedy {
 
 // tries are the attempts at one request.
 type tries struct {
-	failed  int
-	backoff limit.Backoff
+	failed   int
+	reopened bool
+	backoff  limit.Backoff
 }
 
 // again tells whether to send once more what has failed with e, when the time for
 // that has come.
 func (t *tries) again(ctx context.Context, p *Pool, class exec.Class, e *exec.Error) bool {
+	remedy := remedyFor(class, e)
+	if remedy == reopen && e.Source == exec.FromServer && !t.reopened && ctx.Err() == nil {
+		// It does not count: the attempts before may all have been made while the
+		// server was away, and have kept the baton that the next one does not know.
+		t.reopened = true
+		p.retries.Add(1)
+		return true
+	}
 	if t.failed++; t.failed >= maxAttempts || ctx.Err() != nil {
 		return false
 	}
-	switch remedyFor(class, e) {
+	switch remedy {
 	case none:
 		return false
 	case wait:

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -293,5 +294,22 @@ func TestPoolWithoutClose(t *testing.T) {
 	s.End()
 	if n := r.posts() - before; n != 1 {
 		t.Errorf("%d requests: it was asked again", n)
+	}
+}
+
+// A server that was away while a request was tried has forgotten the stream when it
+// is back. That takes no attempt away.
+func TestALostStreamCostsNoAttempt(t *testing.T) {
+	r := newRig(t, hranatest.Options{})
+	away := &exec.Error{Source: exec.FromTransport, Proof: exec.NotExecuted}
+	lost := &exec.Error{Source: exec.FromServer, Status: 400, Proof: exec.NotExecuted, StreamLost: true}
+	var all tries
+	for i, e := range []*exec.Error{away, away, lost} {
+		if !all.again(context.Background(), r.Pool, exec.Write, e) {
+			t.Fatalf("given up after %d failures", i+1)
+		}
+	}
+	if all.again(context.Background(), r.Pool, exec.Write, away) {
+		t.Errorf("tried more than %d times", maxAttempts)
 	}
 }
