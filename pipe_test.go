@@ -208,10 +208,7 @@ func TestPipelinedTransactionOfMany(t *testing.T) {
 // other writers. If it had to ask for the right to write only after that, it
 // would wait for those who wait for it.
 func TestPipelinedLockIsTakenByWriters(t *testing.T) {
-	inModes(t, allModes, func(t *testing.T, e *env) {
-		if !e.native {
-			t.Skip("nothing is pipelined")
-		}
+	inModes(t, nativeModes, func(t *testing.T, e *env) {
 		db := e.open(t)
 		mustExec(t, db, "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)")
 		mustExec(t, db, "INSERT INTO t VALUES (1, 0)")
