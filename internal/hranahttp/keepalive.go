@@ -41,7 +41,8 @@ type keeper struct {
 	// used is set by each request and taken back by each round; running tells
 	// that there will be another round.
 	used, running atomic.Bool
-	busy          atomic.Bool // net/http's ping is under way
+	busy          atomic.Bool  // net/http's ping is under way
+	asking        atomic.Int32 // rounds whose pings have not all been answered
 
 	mu     sync.Mutex
 	timer  *time.Timer
@@ -192,6 +193,7 @@ func (k *keeper) round(c *Client, d, scout time.Duration) (next time.Duration, p
 			due = append(due, idle)
 		}
 	}
+	k.asking.Add(1)
 	return next, func() { k.pingHTTP1(c, due, want) }
 }
 
@@ -199,6 +201,8 @@ func (k *keeper) pingHTTP1(c *Client, due []http1.Idle, want int) {
 	t, pool := &k.place.target, k.transport.pool
 	dead, after := 0, time.Duration(0)
 	var p *ping
+	done := sync.OnceValue(func() bool { return k.asking.Add(-1) == 0 })
+	defer done()
 	if len(due) > 0 {
 		var ok bool
 		if p, ok = c.newPing(k.cfg.Timeout); !ok {
@@ -214,6 +218,8 @@ func (k *keeper) pingHTTP1(c *Client, due []http1.Idle, want int) {
 	}
 	if dead > 0 {
 		pool.Suspect(t, after)
+	} else if !done() {
+		return // what another round asks just now is in doubt for no other reason
 	}
 	if _, err := k.warm(want, dead); dead == 0 || err != nil {
 		return

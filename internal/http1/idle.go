@@ -157,7 +157,8 @@ func (r *Response) discard() {
 // for d. next is when the first of the others will have been, d if there are none.
 //
 // If it can, it leaves one for whoever comes: the last one waits while another is
-// asked, until it would not be trusted any more.
+// asked, but not for longer than four fifths of what is trusted, the longest time
+// between two pings. What lies beyond is only hoped for.
 func (p *Pool) TakeIdle(t *Target, n int, d time.Duration) (due []Idle, next time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -166,13 +167,13 @@ func (p *Pool) TakeIdle(t *Target, n int, d time.Duration) (due []Idle, next tim
 	for i := first; i < len(t.idle); {
 		idle := idleFor(t.idle[i].idle, now)
 		last := i == first && i == len(t.idle)-1
-		patience := max(p.trustIn(t)-d, 0) * 3 / 4
+		patience := max(p.trustIn(t)*4/5-d, 0)
 		switch {
 		case idle < d:
 			next = min(next, d-idle)
 			i++
 		case last && t.asked.Load() > 0 && idle < d+patience:
-			next = min(next, max(patience/4, time.Millisecond))
+			next = min(next, max(patience/4, time.Millisecond), d+patience-idle)
 			i++
 		default:
 			due = append(due, Idle{t.pop(i).askLife(), idle})
