@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
-	"net/url"
 	"regexp"
 	"sync"
 	"syscall"
@@ -42,21 +41,11 @@ type troublemaker struct {
 // troubled puts a troublemaker in front of the env's server.
 func (e *env) troubled(t testing.TB) *troublemaker {
 	t.Helper()
-	target, err := url.Parse(e.url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64}
-	m := &troublemaker{proxy: &httputil.ReverseProxy{
-		Rewrite:      func(r *httputil.ProxyRequest) { r.SetURL(target) },
-		Transport:    transport,
-		ErrorLog:     log.New(io.Discard, "", 0),
-		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
-	}}
+	m := &troublemaker{proxy: e.relay(t)}
 	srv := httptest.NewUnstartedServer(m)
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	srv.Start()
-	t.Cleanup(func() { srv.Close(); transport.CloseIdleConnections() })
+	t.Cleanup(srv.Close)
 	e.url = srv.URL
 	return m
 }

@@ -42,22 +42,30 @@ type hold struct {
 	verdict chan bool     // whether it goes on or its connection is broken
 }
 
-// tapped puts a tap in front of the env's server: whoever opens the env from
-// then on goes through it.
-func (e *env) tapped(t testing.TB) *tap {
+// relay hands requests on to the env's server as they are. A server that is down is
+// a broken connection, not a 502.
+func (e *env) relay(t testing.TB) *httputil.ReverseProxy {
 	t.Helper()
 	target, err := url.Parse(e.url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64}
-	p := &tap{proxy: &httputil.ReverseProxy{
+	t.Cleanup(transport.CloseIdleConnections)
+	return &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		Transport:     transport,
 		FlushInterval: -1,
-		// A server that is down is a broken connection, not a 502.
-		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
-	}}
+		ErrorLog:      log.New(io.Discard, "", 0),
+		ErrorHandler:  func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+	}
+}
+
+// tapped puts a tap in front of the env's server: whoever opens the env from
+// then on goes through it.
+func (e *env) tapped(t testing.TB) *tap {
+	t.Helper()
+	p := &tap{proxy: e.relay(t)}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +77,6 @@ func (e *env) tapped(t testing.TB) *tap {
 	t.Cleanup(func() {
 		_ = srv.Close()
 		serving.Wait()
-		transport.CloseIdleConnections()
 	})
 	e.url = "http://" + listener.Addr().String()
 	return p

@@ -1,5 +1,7 @@
 package sqltext
 
+import "iter"
+
 // A head reads a statement's tokens from the front.
 type head struct {
 	sql  string
@@ -96,19 +98,30 @@ func (h *head) with() bool {
 
 // find reports whether a keyword stands outside of parentheses.
 func (h *head) find(keyword string) bool {
-	depth := 0
-	for i, t := range h.toks {
-		switch t.class {
-		case lparen:
-			depth++
-		case rparen:
-			depth--
-		case word:
-			if depth == 0 && t.end-t.start == len(keyword) && (i == 0 || h.toks[i-1].class != dot) &&
-				fold(h.sql[t.start:t.end], keyword) {
-				return true
-			}
+	for i, t := range outside(h.toks) {
+		if t.class == word && t.end-t.start == len(keyword) && (i == 0 || h.toks[i-1].class != dot) &&
+			fold(h.sql[t.start:t.end], keyword) {
+			return true
 		}
 	}
 	return false
+}
+
+// outside gives the tokens that stand outside of parentheses, with their indices.
+func outside(toks []token) iter.Seq2[int, token] {
+	return func(yield func(int, token) bool) {
+		depth := 0
+		for i, t := range toks {
+			switch t.class {
+			case lparen:
+				depth++
+			case rparen:
+				depth--
+			default:
+				if depth <= 0 && !yield(i, t) {
+					return
+				}
+			}
+		}
+	}
 }

@@ -85,20 +85,13 @@ func (m *marker) tables(toks []token, sc *scope, conditions, using *[][]token, n
 
 // condition is how many tokens of an ON belong to its expression.
 func (m *marker) condition(toks []token) int {
-	depth := 0
-	for i, t := range toks {
+	for i, t := range outside(toks) {
 		switch t.class {
-		case lparen:
-			depth++
-		case rparen:
-			depth--
 		case comma:
-			if depth == 0 {
-				return i
-			}
+			return i
 		case word:
 			function := i+1 < len(toks) && toks[i+1].class == lparen && !m.is(t, "JOIN")
-			if depth == 0 && !function && (i == 0 || toks[i-1].class != dot) && anyOf(m.sql, t, joinWords) {
+			if !function && (i == 0 || toks[i-1].class != dot) && anyOf(m.sql, t, joinWords) {
 				return i
 			}
 		}

@@ -105,18 +105,11 @@ func closing(toks []token) int {
 
 // split divides at the commas outside of parentheses.
 func split(toks []token) (parts [][]token) {
-	depth, from := 0, 0
-	for i, t := range toks {
-		switch t.class {
-		case lparen:
-			depth++
-		case rparen:
-			depth--
-		case comma:
-			if depth == 0 {
-				parts = append(parts, toks[from:i])
-				from = i + 1
-			}
+	from := 0
+	for i, t := range outside(toks) {
+		if t.class == comma {
+			parts = append(parts, toks[from:i])
+			from = i + 1
 		}
 	}
 	return append(parts, toks[from:])

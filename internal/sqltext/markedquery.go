@@ -161,27 +161,17 @@ func (m *marker) query(toks []token, outer *scope, into *destination) queryResul
 	distinct := false
 	for first := true; ; first = false {
 		end, next := len(toks), len(toks)
-		depth := 0
-		for i, t := range toks {
-			switch t.class {
-			case lparen:
-				depth++
-			case rparen:
-				depth--
-			case word:
-				if depth > 0 || i == 0 || toks[i-1].class == dot || !anyOf(m.sql, t, []string{"UNION", "INTERSECT", "EXCEPT"}) {
-					continue
-				}
-				end, next = i, i+1
-				if next < len(toks) && m.is(toks[next], "ALL") {
-					next++
-				} else {
-					distinct = true
-				}
+		for i, t := range outside(toks) {
+			if t.class != word || i == 0 || toks[i-1].class == dot || !anyOf(m.sql, t, []string{"UNION", "INTERSECT", "EXCEPT"}) {
+				continue
 			}
-			if end < len(toks) {
-				break
+			end, next = i, i+1
+			if next < len(toks) && m.is(toks[next], "ALL") {
+				next++
+			} else {
+				distinct = true
 			}
+			break
 		}
 		part := m.core(toks[:end], sc, into, whole)
 		if first {
@@ -204,22 +194,15 @@ func (m *marker) query(toks []token, outer *scope, into *destination) queryResul
 // what comes first has the name "".
 func (m *marker) clauses(toks []token, words ...string) map[string][]token {
 	parts := map[string][]token{}
-	depth, from, name := 0, 0, ""
-	for i, t := range toks {
-		switch t.class {
-		case lparen:
-			depth++
-		case rparen:
-			depth--
-		case word:
-			if depth > 0 || i == 0 || toks[i-1].class == dot || i > 1 && m.is(t, "FROM") && m.is(toks[i-1], "DISTINCT") {
-				continue
-			}
-			for _, w := range words {
-				if m.is(t, w) {
-					parts[name] = append(parts[name], toks[from:i]...)
-					from, name = i+1, w
-				}
+	from, name := 0, ""
+	for i, t := range outside(toks) {
+		if t.class != word || i == 0 || toks[i-1].class == dot || i > 1 && m.is(t, "FROM") && m.is(toks[i-1], "DISTINCT") {
+			continue
+		}
+		for _, w := range words {
+			if m.is(t, w) {
+				parts[name] = append(parts[name], toks[from:i]...)
+				from, name = i+1, w
 			}
 		}
 	}

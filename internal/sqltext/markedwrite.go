@@ -64,25 +64,18 @@ func (m *marker) insert(toks []token, sc *scope) {
 
 // insertParts divides what follows the columns of an INSERT.
 func (m *marker) insertParts(toks []token) (body []token, upserts [][]token, returning []token) {
-	depth, from := 0, 0
+	from := 0
 	var parts [][]token
 	cut := func(i int) {
 		parts = append(parts, toks[from:i])
 		from = i
 	}
-	for i, t := range toks {
-		switch t.class {
-		case lparen:
-			depth++
-		case rparen:
-			depth--
-		case word:
-			if depth > 0 || i == 0 || toks[i-1].class == dot {
-				continue
-			}
-			if m.is(t, "ON") && i+1 < len(toks) && m.is(toks[i+1], "CONFLICT") || m.is(t, "RETURNING") {
-				cut(i)
-			}
+	for i, t := range outside(toks) {
+		if t.class != word || i == 0 || toks[i-1].class == dot {
+			continue
+		}
+		if m.is(t, "ON") && i+1 < len(toks) && m.is(toks[i+1], "CONFLICT") || m.is(t, "RETURNING") {
+			cut(i)
 		}
 	}
 	cut(len(toks))

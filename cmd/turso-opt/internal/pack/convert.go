@@ -39,19 +39,11 @@ func Rewrite(ctx context.Context, o Options, out io.Writer) error { return conve
 func Undo(ctx context.Context, o Options, out io.Writer) error { return convert(ctx, o, out, true) }
 
 func convert(ctx context.Context, o Options, out io.Writer, undo bool) error {
-	db, err := o.open()
+	db, s, columns, err := o.look(ctx)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	s, err := readSchema(ctx, db)
-	if err != nil {
-		return err
-	}
-	columns, err := s.find(o.Columns)
-	if err != nil {
-		return err
-	}
 	for _, c := range columns {
 		if reasons := s.breaks(c); len(reasons) > 0 && !undo && !o.Force && !o.DryRun {
 			return fmt.Errorf("%s is used by %s; --force compresses it all the same", c, strings.Join(reasons, "; by "))

@@ -18,19 +18,11 @@ const probe = 10
 // Estimate looks at a sample of each column and writes what compression would
 // save and break. It only reads.
 func Estimate(ctx context.Context, o Options, out io.Writer) error {
-	db, err := o.open()
+	db, s, columns, err := o.look(ctx)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	s, err := readSchema(ctx, db)
-	if err != nil {
-		return err
-	}
-	columns, err := s.find(o.Columns)
-	if err != nil {
-		return err
-	}
 	if len(o.Columns) == 0 {
 		for _, c := range s.columns {
 			if c.holdsText() {

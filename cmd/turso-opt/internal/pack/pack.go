@@ -47,6 +47,22 @@ func (o *Options) open() (*sql.DB, error) {
 	return sql.OpenDB(c), nil
 }
 
+// look opens the database and finds the columns that are asked for in its schema.
+// If there is no error the caller closes the database.
+func (o *Options) look(ctx context.Context) (db *sql.DB, s schema, columns []column, err error) {
+	if db, err = o.open(); err != nil {
+		return nil, s, nil, err
+	}
+	if s, err = readSchema(ctx, db); err == nil {
+		columns, err = s.find(o.Columns)
+	}
+	if err != nil {
+		db.Close()
+		return nil, s, nil, err
+	}
+	return db, s, columns, nil
+}
+
 // A column is one of a table.
 type column struct {
 	table, name, decl string
