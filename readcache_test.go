@@ -321,6 +321,9 @@ func TestCacheSettlesLostWrites(t *testing.T) {
 		if n := queryInt(t, db, q); n != 154 {
 			t.Errorf("%d after a lost write that was executed", n)
 		}
+		if n := cacheStats(t, db); n.Lost != 1 {
+			t.Errorf("after a lost write: %+v", n)
+		}
 		for cacheStats(t, db).Settled == 0 {
 			if err := db.Ping(); err != nil {
 				t.Fatal(err)
