@@ -16,7 +16,7 @@ const (
 	// takes, because test machines stall.
 	startLimit = 30 * time.Second
 	// stopGrace is how long a server may take to end by itself.
-	stopGrace = 30 * time.Second
+	stopGrace = 5 * time.Second
 	// portTries is how often Start takes new ports after losing one of them.
 	portTries = 5
 	// pollEvery is the pause between two looks at a starting server.
@@ -248,17 +248,28 @@ func (s *Server) Stop() error {
 	defer s.mu.Unlock()
 	if p := s.process; p != nil {
 		// Where the signal does not exist the kill below is all there is.
-		if err := p.cmd.Process.Signal(syscall.SIGTERM); err == nil {
-			grace := time.NewTimer(stopGrace)
-			defer grace.Stop()
-			select {
-			case <-p.exited:
-			case <-grace.C:
-			}
-		}
+		p.end()
 		s.kill()
 	}
 	return s.removeDir()
+}
+
+// end asks the process to end by itself and waits for that, for a while. sqld may
+// notice a signal that comes soon after its start and then forget it, so it is sent
+// again.
+func (p *process) end() {
+	grace, again := time.NewTimer(stopGrace), time.NewTicker(stopGrace/10)
+	defer grace.Stop()
+	defer again.Stop()
+	for p.cmd.Process.Signal(syscall.SIGTERM) == nil {
+		select {
+		case <-p.exited:
+			return
+		case <-grace.C:
+			return
+		case <-again.C:
+		}
+	}
 }
 
 func (s *Server) removeDir() error {
