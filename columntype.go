@@ -25,7 +25,12 @@ func splitDecltype(decl string) (name, args string) {
 
 // isTimeType tells whether text in a column is parsed as a time.
 func isTimeType(decl string) bool {
-	if len(decl) < len("DATE") || decl[0]|0x20 != 'd' && decl[0]|0x20 != 't' {
+	if len(decl) < len("DATE") {
+		return false
+	}
+	switch [2]byte{decl[0] | 0x20, decl[1] | 0x20} { // most are none
+	case [2]byte{'d', 'a'}, [2]byte{'t', 'i'}:
+	default:
 		return false
 	}
 	name, _ := splitDecltype(decl)

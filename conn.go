@@ -29,6 +29,7 @@ type conn struct {
 	session   session
 	bad       bool // not to be used again
 	use       poolUse
+	last      lastText
 }
 
 func newConn(c *Connector) *conn {
@@ -53,7 +54,14 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 	if b := batchOf(args); b != nil {
 		return c.queryBatch(ctx, b)
 	}
-	return c.queryText(ctx, c.connector.stmts.Get(query), args)
+	if text := c.last.is(query); text != nil {
+		if r := c.hit(ctx, text, args); r != nil {
+			return r, nil
+		}
+	}
+	text := c.connector.stmts.Get(query)
+	c.remember(query, text)
+	return c.queryText(ctx, text, args)
 }
 
 func (c *conn) execText(ctx context.Context, text *sqltext.Text, args []driver.NamedValue) (driver.Result, error) {
@@ -92,6 +100,9 @@ func (c *conn) execText(ctx context.Context, text *sqltext.Text, args []driver.N
 }
 
 func (c *conn) queryText(ctx context.Context, text *sqltext.Text, args []driver.NamedValue) (driver.Rows, error) {
+	if r := c.hit(ctx, text, args); r != nil {
+		return r, nil
+	}
 	var cl call
 	if err := c.bind(ctx, &cl, text, args, true); err != nil {
 		return nil, err

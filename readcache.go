@@ -119,10 +119,15 @@ func (rc *readCache) close() {
 // cacheable tells whether a call may have a cached result, as far as its text
 // tells.
 func (c *call) cacheable() bool {
-	if len(c.stmts) != 1 || !c.stmts[0].WantRows {
+	return len(c.stmts) == 1 && c.stmts[0].WantRows && keepable(c.text)
+}
+
+// keepable tells whether the result of a text may be kept, as far as it tells.
+func keepable(t *sqltext.Text) bool {
+	if len(t.Stmts) != 1 {
 		return false
 	}
-	switch st := &c.text.Stmts[0]; st.Kind {
+	switch st := &t.Stmts[0]; st.Kind {
 	case sqltext.Select, sqltext.Values:
 		return st.ReadOnly && !st.Stateful && !st.ConnFuncs
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/turso-opt/turso-opt/internal/exec"
 	"github.com/turso-opt/turso-opt/internal/frame"
+	"github.com/turso-opt/turso-opt/internal/sqltext"
 )
 
 var (
@@ -28,20 +29,23 @@ type rows struct {
 	conn *conn
 	sets []exec.StmtResult
 	set  int
-	sql  []string  // of the statements, for errors
-	one  [1]string // backs sql where there is only one
+	text *sqltext.Text      // whose statements they are of, for errors
+	only [1]exec.StmtResult // backs sets of a hit
 	// restore gives the columns of a set their names; nil where they have them.
 	restore []func(string) string
 
 	cols   []exec.Column
 	times  []bool // columns whose text is parsed as a time; nil if there is none
 	table  *exec.Table
+	boxed  []any // table's cells as they leave the driver; nil where each is made anew
 	row    int
 	cursor exec.Cursor // gives the next tables; nil if there are none
 	// shared: the table is never written again and small, so that strings may
 	// keep it alive instead of being copied.
 	shared bool
-	packed bool // blobs that begin like a frame are frames
+	packed bool      // blobs that begin like a frame are frames
+	name   [2]string // backs the first Columns, where they are few
+	named  bool
 	// kept: the cells are others' too, so that what a program may write to is copied.
 	kept bool
 }
@@ -54,15 +58,9 @@ const sharedArena = 16 << 10
 var noRows exec.Table
 
 func newRows(ctx context.Context, c *conn, cl *call, results []exec.StmtResult) *rows {
-	r := &rows{ctx: ctx, conn: c, sets: results, restore: cl.restore, packed: c.connector.compression != nil, kept: cl.kept}
+	r := &rows{ctx: ctx, conn: c, text: cl.text, sets: results, restore: cl.restore, packed: c.connector.compression != nil, kept: cl.kept}
 	if len(results) == 0 {
 		r.sets = []exec.StmtResult{{Result: &exec.Result{}}}
-	}
-	if r.sql = r.one[:]; len(r.sets) > 1 {
-		r.sql = make([]string, len(r.sets))
-	}
-	for i := range cl.stmts {
-		r.sql[i] = cl.text.Stmts[i].SQL
 	}
 	r.open(r.sets[0].Result)
 	return r
@@ -77,7 +75,7 @@ func (r *rows) open(res *exec.Result) {
 			r.cols[i] = exec.Column{Name: r.restore[r.set](col.Name), Decltype: col.Decltype}
 		}
 	}
-	r.table, r.cursor = &res.Rows, res.Cursor
+	r.table, r.cursor, r.boxed = &res.Rows, res.Cursor, res.Boxed
 	r.shared = res.Cursor == nil && res.Rows.Used() <= sharedArena
 	if res.Cursor != nil {
 		r.table = new(exec.Table)
@@ -96,7 +94,12 @@ func (r *rows) open(res *exec.Result) {
 }
 
 func (r *rows) Columns() []string {
-	names := make([]string, len(r.cols))
+	var names []string
+	if n := len(r.cols); n <= len(r.name) && !r.named {
+		names, r.named = r.name[:n:n], true // once: a caller may change what it gets
+	} else {
+		names = make([]string, n)
+	}
 	for i := range r.cols {
 		names[i] = r.cols[i].Name
 	}
@@ -116,7 +119,7 @@ func (r *rows) Next(dest []driver.Value) error {
 			if e == nil {
 				return err
 			}
-			return r.conn.error(r.ctx, e, r.sql[r.set], r.set)
+			return r.conn.error(r.ctx, e, r.text.Stmts[r.set].SQL, r.set)
 		}
 		r.row = 0
 	}
@@ -149,6 +152,11 @@ func (r *rows) notFinite(col int) error {
 
 func (r *rows) value(col int) driver.Value {
 	t := r.table
+	if r.boxed != nil && (r.times == nil || !r.times[col]) {
+		if v := r.boxed[r.row*t.Width()+col]; v != nil {
+			return v
+		}
+	}
 	switch t.Kind(r.row, col) {
 	case exec.Integer:
 		return t.Int(r.row, col)
@@ -196,7 +204,7 @@ func (r *rows) NextResultSet() error {
 	case s.Err != nil:
 		r.open(&exec.Result{})
 		r.sets = r.sets[:r.set+1] // those behind it were skipped
-		return r.conn.error(r.ctx, s.Err, r.sql[r.set], r.set)
+		return r.conn.error(r.ctx, s.Err, r.text.Stmts[r.set].SQL, r.set)
 	case s.Result == nil:
 		r.sets = r.sets[:r.set+1]
 		return io.EOF
@@ -220,6 +228,6 @@ func (r *rows) Close() error {
 		}
 	}
 	r.closeCursor()
-	r.table, r.row = &noRows, 0
+	r.table, r.row, r.boxed = &noRows, 0, nil
 	return nil
 }

@@ -27,6 +27,13 @@ func formatTime(t time.Time) string {
 // checkNamedValue converts an argument to what toValue takes; its errors name
 // the argument and its type, never its value.
 func checkNamedValue(nv *driver.NamedValue) error {
+	switch x := nv.Value.(type) { // the most frequent, for which nothing is to be done
+	case int64, nil:
+		return nil
+	case int:
+		nv.Value = int64(x)
+		return nil
+	}
 	name := strconv.Itoa(nv.Ordinal)
 	if nv.Name != "" {
 		name = nv.Name

@@ -114,6 +114,25 @@ func (c *Cache) age(o Options) (fresh, served time.Duration) {
 	return fresh, min(fresh+c.cfg.Revalidate, c.cfg.TTL)
 }
 
+// Hit is Get for who asks with Get if it gives nil, and has nothing fetched: it
+// gives what need not be, and counts nothing else.
+func (c *Cache) Hit(k *Key, o Options) *exec.Result {
+	s := c.store.Load()
+	if s == nil || o.Fresh {
+		return nil
+	}
+	e := (*s).get(k.hash(c.seed))
+	if e == nil || !e.key.equal(k) {
+		return nil
+	}
+	fresh, _ := c.age(o)
+	if !c.younger(c.cfg.Clock(), e.sent, fresh) || !c.current(e.deps, e.epochs) {
+		return nil
+	}
+	c.hits.Add(1)
+	return e.result
+}
+
 // Get gives the result that is kept for a key, nil if there is none that may be
 // served. revalidate: its lease has ended, and the caller should have it fetched.
 func (c *Cache) Get(k *Key, o Options) (r *exec.Result, revalidate bool) {

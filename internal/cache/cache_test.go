@@ -277,6 +277,49 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// What a store loses, the front loses too, and of two entries of one key it has the
+// last.
+func TestFrontFollowsItsStore(t *testing.T) {
+	made, err := newRistretto(1 << 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer made.close()
+	var last *entry
+	for n := range uint64(3) {
+		last = &entry{hash: 5, cost: 100, sent: Instant{Wall: int64(n)}}
+		if made.set(last, time.Hour); made.get(5) != last {
+			t.Fatalf("entry %d is not the one that is found", n)
+		}
+	}
+	made.wait()
+	made.front.put(&entry{hash: 5}) // one that was read before the last came
+	if made.set(last, time.Hour); made.get(5) != last {
+		t.Error("an entry that was late keeps the last one out")
+	}
+	for hash := range uint64(2000) {
+		made.set(&entry{hash: hash << 7, cost: 1000}, time.Hour)
+	}
+	made.wait()
+	there := uint64(0)
+	for i := range made.front {
+		if made.front[i].Load() != nil {
+			there++
+		}
+	}
+	if u := made.usage(); there > u.Entries || u.Bytes > 1<<16 || u.Entries == 0 || u.Evictions == 0 {
+		t.Errorf("%d entries in the front, %+v in the store", there, u)
+	}
+	before := last.asked.Load()
+	for range 1000 {
+		made.front.put(last)
+		made.get(5)
+	}
+	if n := last.asked.Load(); n != counted || n < before {
+		t.Errorf("the store was asked %d times before it was left alone", n)
+	}
+}
+
 func TestClosed(t *testing.T) {
 	c, _ := newTest(t, Config{})
 	fill(t, c, one, nil, resultOf(1))

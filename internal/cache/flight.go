@@ -53,11 +53,11 @@ func (f *Flight) Land(r exec.StmtResult, err error, keep, again bool) {
 	f.result, f.err, f.again = r, err, again
 	if e := f.entry(keep && f.keep && err == nil && !again); e != nil {
 		c := f.cache
-		if cost := e.cost(); cost > c.cfg.Bytes/8 {
+		if e.cost = e.size(); e.cost > c.cfg.Bytes/8 {
 			c.tooLarge.Add(1)
 		} else if s := c.keeper(); s != nil {
 			c.fills.Add(1)
-			s.set(f.hash, e, cost, c.cfg.TTL)
+			s.set(e, c.cfg.TTL)
 		}
 	}
 	close(f.done)
@@ -88,7 +88,7 @@ func (f *Flight) entry(keep bool) *entry {
 			return nil
 		}
 	}
-	return &entry{key: f.key, deps: f.deps, epochs: epochs, sent: f.sent, result: r}
+	return &entry{key: f.key, hash: f.hash, deps: f.deps, epochs: epochs, sent: f.sent, result: kept(r)}
 }
 
 // Wait gives the result of another's flight. again: the caller has to ask for

@@ -55,11 +55,11 @@ type model struct {
 // mapStore is a store that forgets nothing.
 type mapStore map[uint64]*entry
 
-func (m mapStore) get(h uint64) *entry                              { return m[h] }
-func (m mapStore) set(h uint64, e *entry, _ int64, _ time.Duration) { m[h] = e }
-func (m mapStore) usage() Usage                                     { return Usage{Entries: uint64(len(m))} }
-func (m mapStore) wait()                                            {}
-func (m mapStore) close()                                           {}
+func (m mapStore) get(h uint64) *entry           { return m[h] }
+func (m mapStore) set(e *entry, _ time.Duration) { m[e.hash] = e }
+func (m mapStore) usage() Usage                  { return Usage{Entries: uint64(len(m))} }
+func (m mapStore) wait()                         {}
+func (m mapStore) close()                        {}
 
 func newModel(seed uint64, drop step) *model {
 	m := &model{rand: rand.New(rand.NewPCG(seed, 7)), db: map[cell]int64{}, known: map[cell]int64{}}

@@ -173,6 +173,9 @@ type Result struct {
 	Cols []Column
 	// Rows are the rows held in memory.
 	Rows Table
+	// Boxed, if it is not nil, has Rows' cells as interfaces: int64, float64 and
+	// string, nil for the others. Nobody changes it.
+	Boxed []any
 	// Cursor gives the rows that are still on their way; nil if Rows is all.
 	Cursor Cursor
 

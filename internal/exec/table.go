@@ -134,6 +134,23 @@ func (t *Table) AppendValue(v Value) {
 	}
 }
 
+// Box gives the cells as interfaces, as Result.Boxed has them. Their strings are
+// the table's own memory, which must not be written again.
+func (t *Table) Box() []any {
+	boxed := make([]any, len(t.cells))
+	for i := range boxed {
+		switch row, col := i/t.width, i%t.width; t.cells[i].kind {
+		case Integer:
+			boxed[i] = t.Int(row, col)
+		case Float:
+			boxed[i] = t.Float(row, col)
+		case Text:
+			boxed[i] = t.String(row, col)
+		}
+	}
+	return boxed
+}
+
 // Used is the memory that the rows take, in bytes.
 func (t *Table) Used() int {
 	return len(t.cells)*int(unsafe.Sizeof(cell{})) + len(t.arena)
