@@ -45,7 +45,7 @@ func (l *lastText) is(query string) *sqltext.Text {
 // itself.
 func (c *conn) hit(ctx context.Context, text *sqltext.Text, args []driver.NamedValue) *rows {
 	rc := c.connector.reads
-	if rc == nil || !c.session.open() || !keepable(text) || len(args) > quickArgs || c.connector.compression != nil || c.connector.cfg.Tracer != nil {
+	if rc == nil || !c.session.open() || !keepable(text) || len(args) > quickArgs || c.connector.compression != nil {
 		return nil
 	}
 	var values [quickArgs]exec.Value
@@ -62,8 +62,8 @@ func (c *conn) hit(ctx context.Context, text *sqltext.Text, args []driver.NamedV
 		return nil
 	}
 	k := cache.Key{SQL: text.Stmts[0].SQL, Args: values[:len(args)]}
-	res := rc.cache.Hit(&k, cacheOptions(ctx))
-	if res == nil {
+	res, ok := rc.cache.Hit(&k, cacheOptions(ctx)).(*exec.Result)
+	if !ok {
 		return nil
 	}
 	c.use.begin(c.connector)

@@ -11,6 +11,7 @@ import (
 	"github.com/turso-opt/turso-opt/internal/cache"
 	"github.com/turso-opt/turso-opt/internal/exec"
 	"github.com/turso-opt/turso-opt/internal/shadow"
+	"github.com/turso-opt/turso-opt/internal/sqltext"
 	"github.com/turso-opt/turso-opt/internal/stream"
 )
 
@@ -41,22 +42,28 @@ func (rc *readCache) current() *knownSchema {
 	return k
 }
 
-// depends gives the epochs that a read depends on, and the version of the schema of
-// which that is true. ok is false if it must not be cached, or nobody knows yet.
-func (rc *readCache) depends(st *exec.Stmt) (deps cache.Deps, version int64, ok bool) {
+// depends gives what a read depends on, and the version of the schema of which that
+// is true. ok is false if it must not be cached, or nobody knows yet.
+func (rc *readCache) depends(st *exec.Stmt) (reads cache.Reads, version int64, ok bool) {
 	k := rc.current()
 	if k == nil {
 		rc.learn()
-		return nil, 0, false
+		return reads, 0, false
 	}
 	a := rc.shadow.Analyze(st.SQL)
 	if a.Unknown || !a.Pure || a.Version != k.version {
-		return nil, 0, false
+		return reads, 0, false
 	}
+	if reads.TTL, ok = rc.ttl.of(a.Reads); !ok {
+		return reads, 0, false
+	}
+	reads.Tables, reads.Label = a.Reads, sqltext.Redact(st.SQL)
 	if key, ok := rowOf(a.Key, st); ok {
-		return cache.ReadsRow(a.Key.Table, key), k.version, true
+		reads.Deps = cache.ReadsRow(a.Key.Table, key)
+	} else {
+		reads.Deps = cache.ReadsTables(a.Reads)
 	}
-	return cache.ReadsTables(a.Reads), k.version, true
+	return reads, k.version, true
 }
 
 // rowOf is the value of a key, if it is one that no other value is equal to.

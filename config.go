@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -118,6 +119,11 @@ type Config struct {
 	// CacheTTL bounds it once more, also where a call asks for another lease by
 	// WithMaxStale: zero means DefaultCacheTTL.
 	CacheTTL time.Duration
+	// CacheTableTTL is CacheTTL for results that are read from a table, by its name;
+	// of several tables the shortest counts, and 0 is for tables whose results are
+	// never kept. Names are those of tables, also where a view reads them, and the
+	// case of ASCII letters does not matter.
+	CacheTableTTL map[string]time.Duration
 	// StaleWhileRevalidate is for how long after its lease a result is still served
 	// while it is fetched again; zero means not at all.
 	StaleWhileRevalidate time.Duration
@@ -188,9 +194,6 @@ type Config struct {
 	// Shared is what the Connector shares with others; nil means nothing. What a
 	// SharedConfig says of connections must be the same here, or not given.
 	Shared *Shared
-	// Tracer is told of statements and, if it has more methods, of what they take; nil
-	// means nobody is.
-	Tracer Tracer
 	// Logger gets the driver's few messages; nil means none are written.
 	Logger *slog.Logger
 }
@@ -219,6 +222,7 @@ func (c *Config) Clone() *Config {
 		v := *c.CompressGuard
 		d.CompressGuard = &v
 	}
+	d.CacheTableTTL = maps.Clone(c.CacheTableTTL)
 	d.CompressColumns = slices.Clone(c.CompressColumns)
 	if c.TLSConfig != nil {
 		d.TLSConfig = c.TLSConfig.Clone()

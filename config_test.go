@@ -41,6 +41,7 @@ var settings = map[string]setting{
 	"cache":                  {"Cache", "64MiB", "off"},
 	"cache_lease":            {"CacheLease", "5s", shortDuration(tursoopt.DefaultCacheLease)},
 	"cache_ttl":              {"CacheTTL", "5s", shortDuration(tursoopt.DefaultCacheTTL)},
+	"cache_table_ttl":        {"CacheTableTTL", "sessions:5s", "none"},
 	"stale_while_revalidate": {"StaleWhileRevalidate", "5s", "0"},
 	"retry":                  {"Retry", "off", "on"},
 	"_txlock":                {"TxLock", "immediate", tursoopt.TxDeferred.String()},
@@ -62,7 +63,7 @@ var settings = map[string]setting{
 // configOnly are the fields without a parameter, with their defaults as
 // docs/configuration.md has them where a constant tells.
 var configOnly = map[string]string{
-	"TLSConfig": "", "DialContext": "", "Header": "", "TokenSource": "", "Logger": "", "FileOptions": "", "Shared": "", "Tracer": "",
+	"TLSConfig": "", "DialContext": "", "Header": "", "TokenSource": "", "Logger": "", "FileOptions": "", "Shared": "",
 	"PoolInterval": shortDuration(tursoopt.DefaultPoolInterval), "PoolCooldown": shortDuration(tursoopt.DefaultPoolCooldown),
 	"PoolUp": strconv.FormatFloat(tursoopt.DefaultPoolUp, 'g', -1, 64), "PoolDown": strconv.FormatFloat(tursoopt.DefaultPoolDown, 'g', -1, 64),
 }
@@ -178,7 +179,6 @@ func fullConfig(t *testing.T) *tursoopt.Config {
 		TLSConfig:   &tls.Config{ServerName: "x"},
 		Header:      http.Header{"A": {"b"}},
 		Logger:      slog.New(slog.DiscardHandler),
-		Tracer:      &record{},
 		Shared:      tursoopt.NewShared(tursoopt.SharedConfig{}),
 		TokenSource: func(context.Context) (string, error) { return "", nil },
 		DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, nil },
@@ -199,6 +199,8 @@ func fullConfig(t *testing.T) *tursoopt.Config {
 			f.SetFloat(1)
 		case f.Type() == reflect.TypeFor[[]string]():
 			f.Set(reflect.ValueOf([]string{"docs.body"}))
+		case f.Type() == reflect.TypeFor[map[string]time.Duration]():
+			f.Set(reflect.ValueOf(map[string]time.Duration{"t": time.Second}))
 		case f.Type() == reflect.TypeFor[*bool]():
 			f.Set(reflect.ValueOf(ptr(true)))
 		default:

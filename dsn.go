@@ -16,7 +16,7 @@ import (
 var dsnParams = []string{
 	"authToken", "auth_token", "jwt", "tls", "remote_encryption_key", "proxy", "base", "encoding",
 	"stmt_cache", "coalesce", "group_commit", "lanes",
-	"cache", "cache_lease", "cache_ttl", "stale_while_revalidate", "keepalive", "stale_after", "ping_timeout", "keepalive_idle_stop", "warm_conns",
+	"cache", "cache_lease", "cache_ttl", "cache_table_ttl", "stale_while_revalidate", "keepalive", "stale_after", "ping_timeout", "keepalive_idle_stop", "warm_conns",
 	"pool_min", "pool_max", "retry", "_txlock", "connect_timeout", "timeout", "parse_time",
 	"compress_columns", "compress_min", "compress_guard",
 }
@@ -143,6 +143,8 @@ func (c *Config) set(name, value string) (err error) {
 		c.CacheLease, err = parsePositive(value)
 	case "cache_ttl":
 		c.CacheTTL, err = parsePositive(value)
+	case "cache_table_ttl":
+		c.CacheTableTTL, err = parseTableTTL(value)
 	case "stale_while_revalidate":
 		d, perr := time.ParseDuration(value)
 		if perr != nil || d < 0 {
@@ -282,6 +284,7 @@ func (c *Config) FormatDSN() string {
 	}
 	add("cache_lease", formatDuration(c.CacheLease))
 	add("cache_ttl", formatDuration(c.CacheTTL))
+	add("cache_table_ttl", formatTableTTL(c.CacheTableTTL))
 	add("stale_while_revalidate", formatDuration(c.StaleWhileRevalidate))
 	add("keepalive", formatTimeout(c.KeepAlive))
 	add("stale_after", formatTimeout(c.StaleAfter))

@@ -93,6 +93,7 @@ type readCache struct {
 	cache     *cache.Cache
 	shadow    *shadow.Shadow
 	schema    schemaWatch
+	ttl       tableTTL
 }
 
 func newReadCache(c *Connector) *readCache {
@@ -101,7 +102,7 @@ func newReadCache(c *Connector) *readCache {
 	if f := clockForTests.Load(); f != nil {
 		clock = *f
 	}
-	rc := &readCache{connector: c, shadow: shadow.New()}
+	rc := &readCache{connector: c, shadow: shadow.New(), ttl: newTableTTL(cfg)}
 	lost := lostFor
 	if d := lostForTests.Load(); d > 0 {
 		lost = time.Duration(d)
@@ -145,38 +146,40 @@ func (rc *readCache) read(ctx context.Context, cl *call, own bool) (results []ex
 	st := &cl.stmts[0]
 	k := cache.Key{SQL: st.SQL, Args: st.Args}
 	o := cacheOptions(ctx)
-	r, revalidate := rc.cache.Get(&k, o)
-	if r != nil {
-		if revalidate {
+	found := rc.cache.Get(&k, o)
+	if found.Result != nil {
+		if found.Revalidate {
 			rc.refresh(st)
 		}
 		cl.kept, cl.unasked = true, true
-		cl.result[0] = exec.StmtResult{Result: r}
+		cl.result[0] = exec.StmtResult{Result: found.Result.(*exec.Result)}
 		return cl.result[:], true, nil
 	}
-	if own {
-		return nil, false, nil
+	if own || st.Note.Large.Load() {
+		return nil, false, nil // of what only one can read there is nothing to share
 	}
-	deps, version, ok := rc.depends(st)
+	reads, version, ok := rc.depends(st)
 	if !ok {
 		return nil, false, nil
 	}
 	cl.kept = true
 	for {
-		f, leads := rc.cache.Fly(&k, deps, o)
+		f, leads := rc.cache.Fly(&k, reads, o, found)
 		if leads {
 			cl.result[0], err = rc.lead(ctx, f, st, version)
 			return cl.result[:], true, err
 		}
-		r, again, err := f.Wait(ctx)
+		a, again, err := f.Wait(ctx)
 		switch {
-		case ctx.Err() != nil && err != nil:
-			return nil, true, &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Err: ctx.Err()}
+		case err != nil:
+			return nil, true, &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Err: err}
 		case !again:
 			cl.unasked = true
-			cl.result[0] = r
-			return cl.result[:], true, err
+			cl.result[0].Err = a.Stmt
+			cl.result[0].Result, _ = a.Result.(*exec.Result)
+			return cl.result[:], true, a.Err
 		}
+		found = cache.Found{} // the miss has been counted
 	}
 }
 
@@ -184,27 +187,30 @@ func (rc *readCache) read(ctx context.Context, cl *call, own bool) (results []ex
 func (rc *readCache) lead(ctx context.Context, f *cache.Flight, st *exec.Stmt, version int64) (exec.StmtResult, error) {
 	resp, err := rc.connector.exec.Do(ctx, &exec.Request{Stmts: []exec.Stmt{*st}, Class: exec.Read})
 	if err != nil {
-		f.Land(exec.StmtResult{}, err, false, ctx.Err() != nil)
+		f.Land(cache.Answer{Err: err}, false, ctx.Err() != nil)
 		return exec.StmtResult{}, err
 	}
-	r := resp.Results[0]
-	if r.Result != nil && r.Result.Cursor != nil {
-		// Only one can read it.
-		f.Land(exec.StmtResult{}, nil, false, true)
-		return r, nil
+	switch r := resp.Results[0]; {
+	case r.Result == nil:
+		f.Land(cache.Answer{Stmt: r.Err}, false, false)
+	case r.Result.Cursor != nil:
+		// Only one can read it. The answer does not show the schema's version, and
+		// need not: nothing of it is kept.
+		f.Land(cache.Answer{}, false, true)
+	default:
+		f.Land(cache.Answer{Result: r.Result.Kept()}, r.Result.SchemaVersion == version, false)
 	}
-	f.Land(r, nil, r.Result != nil && r.Result.SchemaVersion == version, false)
-	return r, nil
+	return resp.Results[0], nil
 }
 
 // refresh fetches a result again whose lease has ended, beside; once, if many ask.
 func (rc *readCache) refresh(st *exec.Stmt) {
-	deps, version, ok := rc.depends(st)
+	reads, version, ok := rc.depends(st)
 	if !ok {
 		return
 	}
 	k := cache.Key{SQL: st.SQL, Args: st.Args}
-	f, leads := rc.cache.Fly(&k, deps, cache.Options{})
+	f, leads := rc.cache.Fly(&k, reads, cache.Options{}, cache.Found{})
 	if !leads {
 		return
 	}
@@ -216,7 +222,7 @@ func (rc *readCache) refresh(st *exec.Stmt) {
 		_, _ = rc.lead(ctx, f, &own, version) // the next who asks sees for himself
 	})
 	if !began {
-		f.Land(exec.StmtResult{}, ErrClosed, false, true)
+		f.Land(cache.Answer{Err: ErrClosed}, false, true)
 	}
 }
 
@@ -224,6 +230,9 @@ var errCacheBase = errors.New("turso-opt: cache: only the native base has one, o
 
 // validateCache is part of Config.validate.
 func (c *Config) validateCache() error {
+	if err := validateTableTTL(c.CacheTableTTL); err != nil {
+		return err
+	}
 	switch {
 	case c.Cache == 0:
 		return nil

@@ -36,8 +36,6 @@ type SharedConfig struct {
 	KeepAliveIdleStop time.Duration
 	// WarmConns is for each host and port.
 	WarmConns int
-	// Tracer is told of the connections that are opened; nil means nobody is.
-	Tracer DialTracer
 }
 
 // A Shared is what the Connectors of one process may share that has a database for
@@ -71,7 +69,7 @@ func NewShared(cfg SharedConfig) *Shared {
 	}
 	s.err = c.validate()
 	s.transport = hranahttp.NewTransport(hranahttp.TransportConfig{
-		TLS: cfg.TLSConfig, Dial: cfg.DialContext, ConnectTimeout: c.connectTimeout(), KeepAlive: c.keepAlive(), Dialling: dialTrace(cfg.Tracer),
+		TLS: cfg.TLSConfig, Dial: cfg.DialContext, ConnectTimeout: c.connectTimeout(), KeepAlive: c.keepAlive(),
 	}, cfg.Proxy != "")
 	size := cfg.StmtCache
 	if size == 0 {

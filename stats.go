@@ -27,40 +27,6 @@ type Stats struct {
 	Cache       CacheStats
 }
 
-// CacheStats are those of reads that need no request; all zero without a cache.
-type CacheStats struct {
-	// Hits counts reads answered without a request, of which Revalidated had
-	// outlived their lease. Misses counts those for which there was nothing: Stale
-	// because of a write, Expired because of the lease.
-	Hits, Revalidated, Misses, Stale, Expired uint64
-	// Coalesced counts reads that shared the request of another that was the same.
-	Coalesced uint64
-	// Fills counts results kept, Refused those that were not because something was
-	// written meanwhile, TooLarge those that would take too much room.
-	Fills, Refused, TooLarge uint64
-	// Invalidations counts what writes and Invalidate have done, SchemaChanges how
-	// often all was dropped because the schema had changed.
-	Invalidations, SchemaChanges uint64
-	// Lost counts writes of unknown outcome, which keep their tables out of the
-	// cache; Settled those whose end was found out, GaveUp those that were waited for
-	// long enough.
-	Lost, Settled, GaveUp uint64
-	// Entries and Bytes are what is kept now, Evictions what made room.
-	Entries, Bytes, Evictions uint64
-}
-
-func (c *Connector) cacheStats() CacheStats {
-	if c.reads == nil {
-		return CacheStats{}
-	}
-	n := c.reads.cache.Counters()
-	return CacheStats{
-		Hits: n.Hits, Revalidated: n.Revalidated, Misses: n.Misses, Stale: n.Stale, Expired: n.Expired, Coalesced: n.Coalesced,
-		Fills: n.Fills, Refused: n.Refused, TooLarge: n.TooLarge, Invalidations: n.Invalidations, SchemaChanges: n.Moves,
-		Lost: n.Lost, Settled: n.Settled, GaveUp: n.GaveUp, Entries: n.Entries, Bytes: n.Bytes, Evictions: n.Evictions,
-	}
-}
-
 // LaneStats are those of statements that share requests.
 type LaneStats struct {
 	// Lanes is how many requests of reads may be in flight now, and Waiting how

@@ -5,17 +5,17 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/turso-opt/turso-opt/internal/exec"
 )
 
 // Config is what a Cache needs to know.
 type Config struct {
-	// Bytes bounds the entries, with what it takes to keep them.
+	// Store holds the entries, together with those of others; nil for one of its own
+	// of so many Bytes.
+	Store *Store
 	Bytes int64
 	// Lease is how old a result may be at most, counted from when it was asked
 	// for, because others may have written since. TTL bounds it once more, and what
-	// a caller may ask for in place of Lease.
+	// a caller may ask for in place of Lease, where the read says no other.
 	Lease, TTL time.Duration
 	// Revalidate is how long after its lease a result is still served while
 	// another is fetched.
@@ -26,21 +26,28 @@ type Config struct {
 	Clock Clock
 }
 
+// A Result is what is kept: immutable, with its size in bytes of memory.
+type Result interface{ Size() int64 }
+
 // A Cache is safe for concurrent use. It starts a goroutine when it keeps its
-// first entry, and must be closed.
+// first entry, unless it is on a Store, and must be closed.
 type Cache struct {
 	epochs
-	cfg  Config
-	seed maphash.Seed
+	cfg    Config
+	seed   maphash.Seed
+	store  *Store
+	shared bool // the store is not its own
+	held   sync.Map
+	closed atomic.Bool
 
-	// store is made when it is first needed; it is nil before, and after Close.
-	store   atomic.Pointer[store]
 	flights map[uint64]*Flight // guarded by epochs.mu
-	closed  bool               // guarded by making
-	making  sync.Mutex
+	known   known
 
-	hits, misses, stale, expired, revalidated, coalesced atomic.Uint64
-	fills, refused, tooLarge                             atomic.Uint64
+	hits, misses                           counter
+	stale, expired, revalidated, coalesced atomic.Uint64
+	fills, refused, tooLarge, volatile     atomic.Uint64
+	entries, bytes                         atomic.Int64
+	evictions                              atomic.Uint64
 }
 
 // New returns an empty Cache.
@@ -48,49 +55,79 @@ func New(cfg Config) *Cache {
 	if cfg.Clock == nil {
 		cfg.Clock = systemClock()
 	}
-	c := &Cache{cfg: cfg, seed: maphash.MakeSeed(), flights: map[uint64]*Flight{}}
-	c.open, c.clock, c.patience = map[*Write]struct{}{}, cfg.Clock, cfg.Patience
+	c := &Cache{cfg: cfg, seed: maphash.MakeSeed(), flights: map[uint64]*Flight{}, store: cfg.Store, shared: cfg.Store != nil}
+	if c.store == nil {
+		c.store = NewStore(cfg.Bytes)
+	}
+	c.open, c.clock, c.patience, c.few = map[*Write]struct{}{}, cfg.Clock, cfg.Patience, c.shared
 	return c
 }
 
-// Close drops all entries and ends what runs for them.
+// Close drops its entries and ends what runs for them.
 func (c *Cache) Close() {
-	c.making.Lock()
-	c.closed = true
-	s := c.store.Swap(nil)
-	c.making.Unlock()
-	if s != nil {
-		(*s).close()
+	if c.closed.Swap(true) {
+		return
 	}
+	if !c.shared {
+		c.store.Close()
+		return
+	}
+	kept := c.store.kept.Load()
+	if kept == nil {
+		return
+	}
+	c.held.Range(func(hash, _ any) bool {
+		(*kept).del(hash.(uint64))
+		return true
+	})
 }
 
 // Wait waits until the results that have been kept are there to be found.
 func (c *Cache) Wait() {
-	if s := c.store.Load(); s != nil {
+	if s := c.store.kept.Load(); s != nil {
 		(*s).wait()
 	}
 }
 
-// keeper is the store, made if there is none; nil after Close.
-func (c *Cache) keeper() store {
-	if s := c.store.Load(); s != nil {
-		return *s
+// keep gives an entry to the store.
+func (c *Cache) keep(e *entry) {
+	s := c.store.keeper()
+	if s == nil || c.closed.Load() {
+		return
 	}
-	c.making.Lock()
-	defer c.making.Unlock()
-	if s := c.store.Load(); s != nil {
-		return *s
+	c.fills.Add(1)
+	e.text.count(func(t *tally) { t.fills.Add(1) })
+	c.holds(e, 1)
+	if c.shared {
+		c.held.Store(e.hash, e)
 	}
-	if c.closed {
-		return nil
+	s.set(e)
+	if c.closed.Load() {
+		s.del(e.hash) // Close may not have seen it
 	}
-	made, err := newRistretto(c.cfg.Bytes)
-	if err != nil {
-		return nil
-	}
-	s := store(made)
-	c.store.Store(&s)
-	return s
+}
+
+// holds counts an entry that comes or goes.
+func (c *Cache) holds(e *entry, n int64) {
+	c.entries.Add(n)
+	c.bytes.Add(n * e.cost)
+	e.text.count(func(t *tally) {
+		t.entries.Add(n)
+		t.bytes.Add(n * e.cost)
+	})
+}
+
+// lost is called once for each entry that the store does not hold any more, or has
+// not taken.
+func (c *Cache) lost(e *entry) {
+	c.holds(e, -1)
+	c.held.CompareAndDelete(e.hash, e)
+}
+
+// evicted is called for one that has had to make room.
+func (c *Cache) evicted(e *entry) {
+	c.evictions.Add(1)
+	e.text.count(func(t *tally) { t.evictions.Add(1) })
 }
 
 // Options are one caller's wishes.
@@ -105,65 +142,97 @@ type Options struct {
 }
 
 // age is how old a result may be, without and with revalidation.
-func (c *Cache) age(o Options) (fresh, served time.Duration) {
+func (c *Cache) age(o Options, ttl time.Duration) (fresh, served time.Duration) {
 	if o.Bounded {
-		d := min(o.MaxStale, c.cfg.TTL)
+		d := min(o.MaxStale, ttl)
 		return d, d
 	}
-	fresh = min(c.cfg.Lease, c.cfg.TTL)
-	return fresh, min(fresh+c.cfg.Revalidate, c.cfg.TTL)
+	fresh = min(c.cfg.Lease, ttl)
+	return fresh, min(fresh+c.cfg.Revalidate, ttl)
 }
+
+// Found is what there is for a key.
+type Found struct {
+	// Result is nil if there is none that may be served.
+	Result Result
+	// Revalidate: its lease has ended, and the caller should have it fetched.
+	Revalidate bool
+	miss       miss
+}
+
+// A miss is why there is nothing.
+type miss uint8
+
+const (
+	noMiss miss = iota
+	missing
+	missStale
+	missExpired
+)
 
 // Hit is Get for who asks with Get if it gives nil, and has nothing fetched: it
 // gives what need not be, and counts nothing else.
-func (c *Cache) Hit(k *Key, o Options) *exec.Result {
-	s := c.store.Load()
+func (c *Cache) Hit(k *Key, o Options) Result {
+	s := c.store.kept.Load()
 	if s == nil || o.Fresh {
 		return nil
 	}
 	e := (*s).get(k.hash(c.seed))
-	if e == nil || !e.key.equal(k) {
+	if e == nil || e.owner != c || !e.key.equal(k) {
 		return nil
 	}
-	fresh, _ := c.age(o)
-	if !c.younger(c.cfg.Clock(), e.sent, fresh) || !c.current(e.deps, e.epochs) {
+	fresh, _ := c.age(o, e.ttl)
+	if !c.younger(c.cfg.Clock(), e.sent, fresh) || !c.made.Load().current(e.deps, e.epochs) {
 		return nil
 	}
-	c.hits.Add(1)
+	c.served(e)
 	return e.result
 }
 
-// Get gives the result that is kept for a key, nil if there is none that may be
-// served. revalidate: its lease has ended, and the caller should have it fetched.
-func (c *Cache) Get(k *Key, o Options) (r *exec.Result, revalidate bool) {
-	s := c.store.Load()
+// served counts a hit.
+func (c *Cache) served(e *entry) {
+	c.hits.add()
+	e.text.hit()
+	e.serve()
+}
+
+// Get gives the result that is kept for a key.
+func (c *Cache) Get(k *Key, o Options) Found {
+	s := c.store.kept.Load()
 	if s == nil || o.Fresh {
-		c.misses.Add(1)
-		return nil, false
+		c.misses.add()
+		return Found{miss: missing}
 	}
-	e := (*s).get(k.hash(c.seed))
-	if e == nil || !e.key.equal(k) {
-		c.misses.Add(1)
-		return nil, false
+	hash := k.hash(c.seed)
+	e := (*s).get(hash)
+	if e == nil || e.owner != c || !e.key.equal(k) {
+		c.misses.add()
+		return Found{miss: missing}
 	}
 	now := c.cfg.Clock()
-	fresh, served := c.age(o)
+	fresh, servable := c.age(o, e.ttl)
 	young := c.younger(now, e.sent, fresh)
 	switch {
-	case !young && !c.younger(now, e.sent, served):
+	case !young && !c.younger(now, e.sent, servable):
+		c.misses.add()
 		c.expired.Add(1)
-		c.misses.Add(1)
-		return nil, false
-	case c.drop != hitCheck && !c.current(e.deps, e.epochs):
+		if !o.Bounded {
+			e.end()
+		}
+		return Found{miss: missExpired}
+	case c.drop != hitCheck && !c.made.Load().current(e.deps, e.epochs):
+		c.misses.add()
 		c.stale.Add(1)
-		c.misses.Add(1)
-		return nil, false
+		if e.end(); e.text.rest.Load() > 0 {
+			(*s).del(hash) // its place will not be taken by the next result
+		}
+		return Found{miss: missStale}
 	}
-	c.hits.Add(1)
+	c.served(e)
 	if !young {
 		c.revalidated.Add(1)
 	}
-	return e.result, !young
+	return Found{Result: e.result, Revalidate: !young}
 }
 
 func (c *Cache) younger(now, then Instant, d time.Duration) bool {
@@ -176,6 +245,13 @@ func (c *Cache) younger(now, then Instant, d time.Duration) bool {
 	return now.younger(then, d)
 }
 
+// Begin is called before a request that may change what is touched is sent.
+// Exactly one of Done and Lose must follow.
+func (c *Cache) Begin(t *Touched) *Write {
+	c.known.written(t.tables)
+	return c.begin(t)
+}
+
 // Counters is a snapshot of what a Cache has done.
 type Counters struct {
 	Hits, Misses uint64
@@ -186,27 +262,30 @@ type Counters struct {
 	// Coalesced counts reads that got the result of another's flight.
 	Coalesced uint64
 	// Fills counts results kept; Refused those that were not because of a write in
-	// the meantime, TooLarge those because of their size.
-	Fills, Refused, TooLarge uint64
-	// Invalidations counts bumps by writes and by Invalidate, Moves changes of the
-	// schema.
-	Invalidations, Moves uint64
+	// the meantime, TooLarge those because of their size, Volatile those of texts
+	// whose results are hardly ever served.
+	Fills, Refused, TooLarge, Volatile uint64
+	// ByWrites counts writes of known tables, ByUnknown those of which it is not known
+	// what they touch, ByCalls calls of Invalidate, and Moves changes of the schema.
+	ByWrites, ByUnknown, ByCalls, Moves uint64
 	// Lost counts writes of unknown outcome, Settled those of them whose end was
 	// found out, and GaveUp those for which it was waited long enough.
 	Lost, Settled, GaveUp uint64
 	Usage
+	Texts  []TextTally
+	Tables []TableTally
 }
 
 // Counters returns what has been counted so far.
 func (c *Cache) Counters() Counters {
 	n := Counters{
-		Hits: c.hits.Load(), Misses: c.misses.Load(), Stale: c.stale.Load(), Expired: c.expired.Load(),
+		Hits: c.hits.load(), Misses: c.misses.load(), Stale: c.stale.Load(), Expired: c.expired.Load(),
 		Revalidated: c.revalidated.Load(), Coalesced: c.coalesced.Load(), Fills: c.fills.Load(),
-		Refused: c.refused.Load(), TooLarge: c.tooLarge.Load(), Invalidations: c.bumps.Load(), Moves: c.moved.Load(),
+		Refused: c.refused.Load(), TooLarge: c.tooLarge.Load(), Volatile: c.volatile.Load(),
+		ByWrites: c.byWrites.Load(), ByUnknown: c.byUnknown.Load(), ByCalls: c.byCalls.Load(), Moves: c.moved.Load(),
 		Lost: c.losses.Load(), Settled: c.settled.Load(), GaveUp: c.gaveUp.Load(),
+		Usage: Usage{uint64(max(c.entries.Load(), 0)), uint64(max(c.bytes.Load(), 0)), c.evictions.Load()},
 	}
-	if s := c.store.Load(); s != nil {
-		n.Usage = (*s).usage()
-	}
+	n.Texts, n.Tables = c.known.snapshot()
 	return n
 }

@@ -64,11 +64,11 @@ func resultOf(values ...int64) *exec.Result {
 
 func fill(t *testing.T, c *Cache, k *Key, deps Deps, r *exec.Result) {
 	t.Helper()
-	f, leads := c.Fly(k, deps, Options{})
+	f, leads := c.Fly(k, Reads{Deps: deps}, Options{}, Found{})
 	if !leads {
 		t.Fatal("there is a flight already")
 	}
-	f.Land(exec.StmtResult{Result: r}, nil, true, false)
+	f.Land(Answer{Result: r}, true, false)
 	c.Wait()
 }
 
@@ -78,11 +78,10 @@ func TestHitIsTheResultItself(t *testing.T) {
 	c, _ := newTest(t, Config{})
 	want := resultOf()
 	fill(t, c, one, ReadsTables([]string{"t"}), want)
-	got, _ := c.Get(one, Options{})
-	if got != want {
+	if got := c.Get(one, Options{}).Result; got != want {
 		t.Fatal("a result of no rows is not kept like any other")
 	}
-	if other, _ := c.Get(&Key{SQL: "SELECT 2"}, Options{}); other != nil {
+	if other := c.Get(&Key{SQL: "SELECT 2"}, Options{}).Result; other != nil {
 		t.Error("another text has the result")
 	}
 	if n := c.Counters(); n.Hits != 1 || n.Misses != 1 || n.Fills != 1 || n.Entries != 1 || n.Bytes == 0 {
@@ -126,8 +125,8 @@ func TestWritesEndWhatDependsOnThem(t *testing.T) {
 			c.touch(cache, &touched)
 			w := cache.Begin(&touched)
 			for sql, want := range map[string]bool{"all": c.all, "first": c.first, "second": c.second, "u": c.u} {
-				if r, _ := cache.Get(&Key{SQL: sql}, Options{}); (r != nil) != want {
-					t.Errorf("%s survives: %v", sql, r != nil)
+				if cache.has(&Key{SQL: sql}) != want {
+					t.Errorf("%s survives: %v", sql, !want)
 				}
 			}
 			w.Done()
@@ -150,15 +149,14 @@ func TestInvalidate(t *testing.T) {
 }
 
 func (c *Cache) has(k *Key) bool {
-	r, _ := c.Get(k, Options{})
-	return r != nil
+	return c.Get(k, Options{}).Result != nil
 }
 
 func TestLease(t *testing.T) {
 	c, clock := newTest(t, Config{Lease: time.Second, TTL: 10 * time.Second, Revalidate: 2 * time.Second})
-	f, _ := c.Fly(one, ReadsTables(nil), Options{})
+	f, _ := c.Fly(one, Reads{Deps: ReadsTables(nil)}, Options{}, Found{})
 	clock.pass(400 * time.Millisecond)
-	f.Land(exec.StmtResult{Result: resultOf(1)}, nil, true, false)
+	f.Land(Answer{Result: resultOf(1)}, true, false)
 	c.Wait()
 	for _, s := range []struct {
 		pass           time.Duration
@@ -176,9 +174,9 @@ func TestLease(t *testing.T) {
 		{7 * time.Second, Options{Bounded: true, MaxStale: time.Hour}, false, false}, // the TTL bounds all
 	} {
 		clock.pass(s.pass)
-		r, again := c.Get(one, s.o)
-		if (r != nil) != s.hit || again != s.revaldate {
-			t.Errorf("after %v more, %+v: hit %v, revalidate %v", s.pass, s.o, r != nil, again)
+		f := c.Get(one, s.o)
+		if (f.Result != nil) != s.hit || f.Revalidate != s.revaldate {
+			t.Errorf("after %v more, %+v: %+v", s.pass, s.o, f)
 		}
 	}
 	if n := c.Counters(); n.Revalidated != 2 || n.Expired != 3 {
@@ -197,8 +195,8 @@ func TestLostWriteKeepsItsTablesOut(t *testing.T) {
 		return w
 	}
 	kept := func() bool {
-		f, _ := c.Fly(one, deps, Options{})
-		f.Land(exec.StmtResult{Result: resultOf(1)}, nil, true, false)
+		f, _ := c.Fly(one, Reads{Deps: deps}, Options{}, Found{})
+		f.Land(Answer{Result: resultOf(1)}, true, false)
 		c.Wait()
 		return c.has(one)
 	}
@@ -226,12 +224,12 @@ func TestLostWriteKeepsItsTablesOut(t *testing.T) {
 func TestFollowers(t *testing.T) {
 	c, _ := newTest(t, Config{})
 	deps := ReadsTables([]string{"t"})
-	f, leads := c.Fly(one, deps, Options{})
-	same, second := c.Fly(one, deps, Options{})
+	f, leads := c.Fly(one, Reads{Deps: deps}, Options{}, Found{})
+	same, second := c.Fly(one, Reads{Deps: deps}, Options{}, Found{})
 	if !leads || second || same != f {
 		t.Fatal("a second reader does not join the first")
 	}
-	if _, fresh := c.Fly(one, deps, Options{Fresh: true}); !fresh {
+	if _, fresh := c.Fly(one, Reads{Deps: deps}, Options{Fresh: true}, Found{}); !fresh {
 		t.Error("who wants it fresh joins what was sent before")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -239,7 +237,7 @@ func TestFollowers(t *testing.T) {
 	if _, _, err := same.Wait(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("a follower whose context ended got %v", err)
 	}
-	f.Land(exec.StmtResult{}, context.Canceled, false, true)
+	f.Land(Answer{Err: context.Canceled}, false, true)
 	if _, again, _ := same.Wait(context.Background()); !again {
 		t.Error("followers are not told to ask for themselves after their leader has left")
 	}
@@ -254,8 +252,8 @@ func TestTooLargeIsNotKept(t *testing.T) {
 	r.Rows.Reset(1)
 	r.Rows.AppendBytes(exec.Text, []byte(strings.Repeat("x", 1<<14)))
 	r.Rows.EndRow()
-	f, _ := c.Fly(one, ReadsTables(nil), Options{})
-	f.Land(exec.StmtResult{Result: r}, nil, true, false)
+	f, _ := c.Fly(one, Reads{Deps: ReadsTables(nil)}, Options{}, Found{})
+	f.Land(Answer{Result: r}, true, false)
 	if n := c.Counters(); n.TooLarge != 1 || n.Fills != 0 {
 		t.Errorf("%+v", n)
 	}
@@ -265,8 +263,8 @@ func TestMemoryIsBounded(t *testing.T) {
 	c, _ := newTest(t, Config{Bytes: 1 << 18})
 	for i := range int64(5000) {
 		k := &Key{SQL: "SELECT ?", Args: []exec.Value{{Kind: exec.Integer, Int: i}}}
-		f, _ := c.Fly(k, ReadsRow("t", i), Options{})
-		f.Land(exec.StmtResult{Result: resultOf(i)}, nil, true, false)
+		f, _ := c.Fly(k, Reads{Deps: ReadsRow("t", i)}, Options{}, Found{})
+		f.Land(Answer{Result: resultOf(i)}, true, false)
 	}
 	c.Wait()
 	if n := c.Counters(); n.Bytes > 1<<18 || n.Entries == 0 {
@@ -287,18 +285,18 @@ func TestFrontFollowsItsStore(t *testing.T) {
 	defer made.close()
 	var last *entry
 	for n := range uint64(3) {
-		last = &entry{hash: 5, cost: 100, sent: Instant{Wall: int64(n)}}
-		if made.set(last, time.Hour); made.get(5) != last {
+		last = &entry{hash: 5, cost: 100, ttl: time.Hour, sent: Instant{Wall: int64(n)}}
+		if made.set(last); made.get(5) != last {
 			t.Fatalf("entry %d is not the one that is found", n)
 		}
 	}
 	made.wait()
 	made.front.put(&entry{hash: 5}) // one that was read before the last came
-	if made.set(last, time.Hour); made.get(5) != last {
+	if made.set(last); made.get(5) != last {
 		t.Error("an entry that was late keeps the last one out")
 	}
 	for hash := range uint64(2000) {
-		made.set(&entry{hash: hash << 7, cost: 1000}, time.Hour)
+		made.set(&entry{hash: hash << 7, cost: 1000, ttl: time.Hour})
 	}
 	made.wait()
 	there := uint64(0)
@@ -324,8 +322,8 @@ func TestClosed(t *testing.T) {
 	c, _ := newTest(t, Config{})
 	fill(t, c, one, nil, resultOf(1))
 	c.Close()
-	f, _ := c.Fly(one, nil, Options{})
-	f.Land(exec.StmtResult{Result: resultOf(1)}, nil, true, false)
+	f, _ := c.Fly(one, Reads{}, Options{}, Found{})
+	f.Land(Answer{Result: resultOf(1)}, true, false)
 	if c.has(one) {
 		t.Error("something is kept after Close")
 	}
@@ -337,12 +335,12 @@ func BenchmarkHit(b *testing.B) {
 	c := New(Config{Bytes: 1 << 20, Lease: time.Hour, TTL: time.Hour})
 	defer c.Close()
 	k := &Key{SQL: "SELECT name FROM users WHERE id = ?", Args: []exec.Value{{Kind: exec.Integer, Int: 7}}}
-	f, _ := c.Fly(k, ReadsRow("users", 7), Options{})
-	f.Land(exec.StmtResult{Result: resultOf(1)}, nil, true, false)
+	f, _ := c.Fly(k, Reads{Deps: ReadsRow("users", 7)}, Options{}, Found{})
+	f.Land(Answer{Result: resultOf(1)}, true, false)
 	c.Wait()
 	b.ReportAllocs()
 	for b.Loop() {
-		if r, _ := c.Get(k, Options{}); r == nil {
+		if c.Get(k, Options{}).Result == nil {
 			b.Fatal("no hit")
 		}
 	}

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"time"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
 )
@@ -11,36 +12,80 @@ type Flight struct {
 	cache  *Cache
 	hash   uint64
 	key    Key
-	deps   Deps
+	deps   []uint32
 	epochs []uint64
 	sent   Instant
+	ttl    time.Duration
+	text   *text
 	keep   bool
 
 	done   chan struct{} // closed when what follows is there
-	result exec.StmtResult
-	err    error
+	answer Answer
 	again  bool
+}
+
+// An Answer is what a request has brought.
+type Answer struct {
+	Result Result
+	// Stmt is the statement's own error, and Err that of the whole request.
+	Stmt *exec.Error
+	Err  error
+}
+
+// Reads are what a read is known by.
+type Reads struct {
+	Deps Deps
+	// TTL is how old the result may be; 0 for that of the Config.
+	TTL time.Duration
+	// Label is what the text is counted by, and Tables what it reads.
+	Label  string
+	Tables []string
 }
 
 // Fly is called when Get has found nothing, before a request is sent. If leads is
 // true the caller makes the request and must call Land; otherwise it calls Wait
-// on another's flight.
-func (c *Cache) Fly(k *Key, deps Deps, o Options) (f *Flight, leads bool) {
+// on another's flight. found is what Get has given, and empty for whoever asks once
+// more.
+func (c *Cache) Fly(k *Key, reads Reads, o Options, found Found) (f *Flight, leads bool) {
+	text := c.known.text(&reads)
+	text.missed(found.miss)
+	if reads.TTL == 0 {
+		reads.TTL = c.cfg.TTL
+	}
 	hash := k.hash(c.seed)
 	now := c.cfg.Clock()
-	fresh, _ := c.age(o)
+	fresh, _ := c.age(o, reads.TTL)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.giveUp()
+	l := c.layout()
 	if f = c.flights[hash]; f != nil && !o.Fresh && f.key.equal(k) && c.younger(now, f.sent, fresh) &&
-		(c.drop == joinCheck || c.quiet(f.deps, f.epochs)) {
+		(c.drop == joinCheck || l.quiet(f.deps, f.epochs)) {
 		c.coalesced.Add(1)
+		text.count(func(t *tally) { t.coalesced.Add(1) })
 		return f, false
 	}
-	f = &Flight{cache: c, hash: hash, key: k.clone(), deps: deps, sent: now, keep: !o.NoStore, done: make(chan struct{})}
-	f.epochs = c.snapshot(make([]uint64, 0, len(deps)), deps)
+	f = &Flight{cache: c, hash: hash, key: k.clone(), deps: l.indexes(reads.Deps), sent: now, ttl: reads.TTL,
+		text: text, keep: !o.NoStore, done: make(chan struct{})}
+	f.epochs = l.snapshot(f.deps)
 	c.flights[hash] = f
 	return f, true
+}
+
+// missed counts a miss.
+func (t *text) missed(m miss) {
+	if m == noMiss {
+		return
+	}
+	t.count(func(t *tally) {
+		t.misses.Add(1)
+		switch m {
+		case missStale:
+			t.stale.Add(1)
+		case missExpired:
+			t.expired.Add(1)
+		}
+	})
 }
 
 // Args are the arguments, which nobody changes.
@@ -49,19 +94,39 @@ func (f *Flight) Args() []exec.Value { return f.key.Args }
 // Land ends a flight with what its request has brought. keep is false if the
 // result must not be kept, and again if those who have joined should ask for
 // themselves: their leader has failed for a reason of its own.
-func (f *Flight) Land(r exec.StmtResult, err error, keep, again bool) {
-	f.result, f.err, f.again = r, err, again
-	if e := f.entry(keep && f.keep && err == nil && !again); e != nil {
-		c := f.cache
-		if e.cost = e.size(); e.cost > c.cfg.Bytes/8 {
-			c.tooLarge.Add(1)
-		} else if s := c.keeper(); s != nil {
-			c.fills.Add(1)
-			s.set(e, c.cfg.TTL)
-		}
+func (f *Flight) Land(a Answer, keep, again bool) {
+	f.answer, f.again = a, again
+	f.text.flights.Add(1)
+	f.text.took.Add(max(f.cache.cfg.Clock().Mono-f.sent.Mono, 0))
+	if e := f.entry(keep && f.keep && a.Result != nil && a.Err == nil && a.Stmt == nil && !again); e != nil {
+		f.admit(e)
 	}
 	close(f.done)
 }
+
+// admit keeps an entry if that is worth it. Which of those that are kept stay is
+// ristretto's to decide.
+func (f *Flight) admit(e *entry) {
+	c := f.cache
+	e.cost = e.size()
+	switch {
+	case e.cost > c.store.bytes/largestShare:
+		c.tooLarge.Add(1)
+		f.text.count(func(t *tally) { t.tooLarge.Add(1) })
+	case f.text.rests():
+		c.volatile.Add(1)
+		f.text.count(func(t *tally) { t.resting.Add(1) })
+	default:
+		c.keep(e)
+	}
+}
+
+// largestShare is the part of the budget that one entry may take: ristretto would
+// evict all others for one that is asked for often enough.
+const largestShare = 8
+
+// LargestResult is the size in bytes from which on a result is never kept.
+func (c *Cache) LargestResult() int64 { return c.store.bytes / largestShare }
 
 // entry takes the flight from those that may be joined, and makes an entry of it
 // if it may be one.
@@ -72,32 +137,33 @@ func (f *Flight) entry(keep bool) *entry {
 	if c.flights[f.hash] == f {
 		delete(c.flights, f.hash)
 	}
-	r := f.result.Result
-	if !keep || r == nil || r.Cursor != nil {
+	if !keep {
 		return nil
 	}
-	epochs := f.epochs
+	l, epochs := c.layout(), f.epochs
 	switch c.drop {
 	case markedCheck:
 	case earlyEpochs:
-		epochs = c.snapshot(nil, f.deps)
+		epochs = l.snapshot(f.deps)
 		fallthrough
 	default:
-		if !c.quiet(f.deps, epochs) {
+		if !l.quiet(f.deps, epochs) {
 			c.refused.Add(1)
+			f.text.count(func(t *tally) { t.refused.Add(1) })
 			return nil
 		}
 	}
-	return &entry{key: f.key, hash: f.hash, deps: f.deps, epochs: epochs, sent: f.sent, result: kept(r)}
+	return &entry{owner: c, hash: f.hash, key: f.key, deps: f.deps, epochs: epochs, sent: f.sent, ttl: f.ttl,
+		result: f.answer.Result, text: f.text}
 }
 
-// Wait gives the result of another's flight. again: the caller has to ask for
-// itself. err is its own context's end, or what the flight's request failed with.
-func (f *Flight) Wait(ctx context.Context) (r exec.StmtResult, again bool, err error) {
+// Wait gives the answer of another's flight. again: the caller has to ask for
+// itself. err is its own context's end.
+func (f *Flight) Wait(ctx context.Context) (a Answer, again bool, err error) {
 	select {
 	case <-f.done:
-		return f.result, f.again, f.err
+		return f.answer, f.again, nil
 	case <-ctx.Done():
-		return exec.StmtResult{}, false, ctx.Err()
+		return Answer{}, false, ctx.Err()
 	}
 }

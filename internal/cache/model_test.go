@@ -55,18 +55,18 @@ type model struct {
 // mapStore is a store that forgets nothing.
 type mapStore map[uint64]*entry
 
-func (m mapStore) get(h uint64) *entry           { return m[h] }
-func (m mapStore) set(e *entry, _ time.Duration) { m[e.hash] = e }
-func (m mapStore) usage() Usage                  { return Usage{Entries: uint64(len(m))} }
-func (m mapStore) wait()                         {}
-func (m mapStore) close()                        {}
+func (m mapStore) get(h uint64) *entry { return m[h] }
+func (m mapStore) set(e *entry)        { m[e.hash] = e }
+func (m mapStore) del(h uint64)        { delete(m, h) }
+func (m mapStore) wait()               {}
+func (m mapStore) close()              {}
 
 func newModel(seed uint64, drop step) *model {
 	m := &model{rand: rand.New(rand.NewPCG(seed, 7)), db: map[cell]int64{}, known: map[cell]int64{}}
 	m.cache = New(Config{Bytes: 1 << 20, Lease: modelLease, TTL: time.Hour, Patience: time.Hour, Clock: func() Instant { return m.clock }})
 	m.cache.drop = drop
 	s := store(mapStore{})
-	m.cache.store.Store(&s)
+	m.cache.store.kept.Store(&s)
 	m.skew = m.rand.IntN(3)
 	m.history = []int64{0}
 	return m
@@ -154,9 +154,9 @@ func (m *model) read() actor {
 	key := &Key{SQL: fmt.Sprint(tables), Args: []exec.Value{{Kind: exec.Integer, Int: row}}}
 	floor, began := m.floor(), m.now
 	opts := Options{Fresh: m.rand.IntN(6) == 0}
-	if r, _ := m.cache.Get(key, opts); r != nil {
+	if r := m.cache.Get(key, opts).Result; r != nil {
 		m.served++
-		m.observe("a hit", cells, r, floor, began)
+		m.observe("a hit", cells, r.(*exec.Result), floor, began)
 		return nil
 	}
 	known, version := m.analysed(), m.shadow.version
@@ -173,14 +173,14 @@ func (m *model) read() actor {
 		if row >= 0 {
 			deps = ReadsRow(tables[0], row)
 		}
-		f, leads := m.cache.Fly(key, deps, opts)
+		f, leads := m.cache.Fly(key, Reads{Deps: deps}, opts, Found{})
 		if !leads {
 			m.served++
 			return m.follow(f, cells, floor, began)
 		}
 		return m.fetch(cells, func(r *exec.Result, saw int64) {
 			same := m.saw(saw, version)
-			f.Land(exec.StmtResult{Result: r}, nil, same, false)
+			f.Land(Answer{Result: r}, same, false)
 			m.observe("a fill", cells, r, floor, began)
 		})
 	}
@@ -189,7 +189,7 @@ func (m *model) read() actor {
 func (m *model) follow(f *Flight, cells []cell, floor map[cell]int64, began int64) actor {
 	select {
 	case <-f.done:
-		m.observe("a joined flight", cells, f.result.Result, floor, began)
+		m.observe("a joined flight", cells, f.answer.Result.(*exec.Result), floor, began)
 		return nil
 	default:
 		return func() actor { return m.follow(f, cells, floor, began) }

@@ -195,6 +195,39 @@ type Result struct {
 	SchemaVersion int64
 }
 
+// What a Result and a Column take in memory beside what they point to.
+const (
+	resultBytes = 160
+	columnBytes = 32
+	boxBytes    = 32 // the interface, and the number or the string that it points to
+)
+
+// Results of so few and so small cells are kept in the form in which they leave the
+// driver, too.
+const (
+	maxBoxes    = 16
+	maxBoxArena = 1 << 10
+)
+
+// Kept is r as it is kept for others.
+func (r *Result) Kept() *Result {
+	if n := r.Rows.Len() * r.Rows.Width(); n == 0 || n > maxBoxes || r.Rows.Used() > maxBoxArena {
+		return r
+	}
+	own := *r
+	own.Boxed = r.Rows.Box()
+	return &own
+}
+
+// Size is what r takes in memory, in bytes, without what its Cursor has not read.
+func (r *Result) Size() int64 {
+	n := resultBytes + r.Rows.Size() + boxBytes*len(r.Boxed)
+	for i := range r.Cols {
+		n += columnBytes + len(r.Cols[i].Name) + len(r.Cols[i].Decltype)
+	}
+	return int64(n)
+}
+
 // A Column describes one column of a result. Decltype is the declared type of
 // the table's column it comes from, empty for expressions.
 type Column struct {

@@ -64,11 +64,8 @@ func (c *Client) Cursor(ctx context.Context, ep *Endpoint, level Level, req *hra
 		return nil, encodeError(err)
 	}
 	ctx, left := c.within(ctx)
-	q := &call{ep: ep, level: level, method: cursor, hasBaton: req.Baton != "", body: data}
-	answered := c.requested(ctx, q)
-	a, failed := c.send(ctx, q)
+	a, failed := c.send(ctx, &call{ep: ep, level: level, method: cursor, hasBaton: req.Baton != "", body: data})
 	if failed != nil {
-		answered(Answer{Err: failed})
 		left()
 		c.running.Done()
 		return nil, failed
@@ -88,11 +85,8 @@ func (c *Client) Cursor(ctx context.Context, ep *Endpoint, level Level, req *hra
 		err = hrana.DecodeCursorResp(enc, msg, &head)
 	}
 	if err != nil {
-		err = cur.fail(err)
-		answered(Answer{Err: err})
-		return nil, err
+		return nil, cur.fail(err)
 	}
-	answered(Answer{Received: len(msg)})
 	cur.buf = msg
 	cur.Baton, cur.Endpoint = head.Baton, c.follow(ep, head.BaseURL)
 	return cur, nil
