@@ -81,3 +81,12 @@ func TestCacheHitAllocations(t *testing.T) {
 		}
 	}
 }
+
+// Without a Tracer nothing is allocated for one: not on the way of a statement, and not
+// where it could be.
+func TestNoTracerCostsNothing(t *testing.T) {
+	db := newEnv(t, embeddedModes[0]).open(t)
+	if n := testing.AllocsPerRun(100, tursoopt.Untraced(db)); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -18,7 +18,9 @@ func (c *conn) queryBatch(ctx context.Context, b *batchCall) (driver.Rows, error
 		return nil, err
 	}
 	whole := joined(calls)
+	t := c.traceEach(ctx, whole, nil)
 	results, err := c.runBatch(ctx, whole, b.batch.Independent)
+	t.ended(results, err)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +88,7 @@ func (s *session) runBatch(ctx context.Context, c *call, independent bool) ([]ex
 	p := s.batchPlan(c, independent)
 	var o *stream.Outcome
 	var err error
-	s.lanes.WhileLocked(ctx, func() (locked bool) {
+	s.lanes.WhileLocked(ctx, func(ctx context.Context) (locked bool) {
 		o, err = s.send(ctx, c.class(), p)
 		return err == nil && lane.Locked(o.Begin.Err) // after which nothing has run
 	})

@@ -45,7 +45,7 @@ func (l *lastText) is(query string) *sqltext.Text {
 // itself.
 func (c *conn) hit(ctx context.Context, text *sqltext.Text, args []driver.NamedValue) *rows {
 	rc := c.connector.reads
-	if rc == nil || !c.session.open() || !keepable(text) || len(args) > quickArgs || c.connector.compression != nil {
+	if rc == nil || !c.session.open() || !keepable(text) || len(args) > quickArgs || c.connector.compression != nil || c.connector.cfg.Tracer != nil {
 		return nil
 	}
 	var values [quickArgs]exec.Value

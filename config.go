@@ -194,6 +194,9 @@ type Config struct {
 	// Shared is what the Connector shares with others; nil means nothing. What a
 	// SharedConfig says of connections must be the same here, or not given.
 	Shared *Shared
+	// Tracer is told of statements and, if it has more methods, of what they take; nil
+	// means nobody is.
+	Tracer Tracer
 	// Logger gets the driver's few messages; nil means none are written.
 	Logger *slog.Logger
 }

@@ -63,7 +63,7 @@ var settings = map[string]setting{
 // configOnly are the fields without a parameter, with their defaults as
 // docs/configuration.md has them where a constant tells.
 var configOnly = map[string]string{
-	"TLSConfig": "", "DialContext": "", "Header": "", "TokenSource": "", "Logger": "", "FileOptions": "", "Shared": "",
+	"TLSConfig": "", "DialContext": "", "Header": "", "TokenSource": "", "Logger": "", "FileOptions": "", "Shared": "", "Tracer": "",
 	"PoolInterval": shortDuration(tursoopt.DefaultPoolInterval), "PoolCooldown": shortDuration(tursoopt.DefaultPoolCooldown),
 	"PoolUp": strconv.FormatFloat(tursoopt.DefaultPoolUp, 'g', -1, 64), "PoolDown": strconv.FormatFloat(tursoopt.DefaultPoolDown, 'g', -1, 64),
 }
@@ -179,6 +179,7 @@ func fullConfig(t *testing.T) *tursoopt.Config {
 		TLSConfig:   &tls.Config{ServerName: "x"},
 		Header:      http.Header{"A": {"b"}},
 		Logger:      slog.New(slog.DiscardHandler),
+		Tracer:      &record{},
 		Shared:      tursoopt.NewShared(tursoopt.SharedConfig{}),
 		TokenSource: func(context.Context) (string, error) { return "", nil },
 		DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, nil },

@@ -126,6 +126,14 @@ func (c *conn) queryText(ctx context.Context, text *sqltext.Text, args []driver.
 // run runs a call on the path that fits it. An error means that no statement of
 // it has an outcome.
 func (c *conn) run(ctx context.Context, cl *call) ([]exec.StmtResult, error) {
+	if c.connector.cfg.Tracer == nil {
+		return c.runUntraced(ctx, cl)
+	}
+	return c.runTraced(ctx, cl)
+}
+
+// runUntraced is run for callers who tell the Tracer themselves.
+func (c *conn) runUntraced(ctx context.Context, cl *call) ([]exec.StmtResult, error) {
 	s := &c.session
 	c.use.begin(c.connector)
 	if c.connector.closed.Load() {
@@ -281,6 +289,10 @@ func (c *conn) error(ctx context.Context, e *exec.Error, sqlText string, stmt in
 		return nil
 	}
 	c.use.failed(e)
+	return told(ctx, e, sqlText, stmt)
+}
+
+func told(ctx context.Context, e *exec.Error, sqlText string, stmt int) error {
 	if err := ctx.Err(); err != nil && errors.Is(e, err) && e.Code == "" {
 		return ctxError(err, e.Proof == exec.OutcomeUnknown)
 	}

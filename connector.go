@@ -125,12 +125,14 @@ func newConnector(cfg *Config) (*Connector, error) {
 	}
 	c := &Connector{cfg: cfg, log: logger(cfg), compression: newCompression(cfg)}
 	c.driver = &Driver{connector: c}
+	traced := layerTrace(cfg.Tracer)
+	dials, _ := cfg.Tracer.(DialTracer)
 	hc := hranahttp.Config{
 		URL: u, Host: host, Header: cfg.Header, EncryptionKey: cfg.RemoteEncryptionKey,
 		TransportConfig: hranahttp.TransportConfig{
-			TLS: cfg.TLSConfig, Dial: cfg.DialContext, ConnectTimeout: cfg.connectTimeout(), KeepAlive: cfg.keepAlive(),
+			TLS: cfg.TLSConfig, Dial: cfg.DialContext, ConnectTimeout: cfg.connectTimeout(), KeepAlive: cfg.keepAlive(), Dialling: dialTrace(dials),
 		},
-		LateTimeout: cfg.timeout(), UserAgent: userAgent, Logger: c.log,
+		LateTimeout: cfg.timeout(), UserAgent: userAgent, Logger: c.log, Trace: traced,
 	}
 	var texts *sqltext.Cache
 	if cfg.Shared != nil {
@@ -152,7 +154,7 @@ func newConnector(cfg *Config) (*Connector, error) {
 	c.budget = cfg.retryBudget()
 	c.pool = stream.NewPool(c.client, c.budget, nil)
 	c.lanes = lane.New(lane.Config{Streams: c.pool, Coalesce: cfg.coalesce(), GroupCommit: cfg.GroupCommit, Lanes: cfg.Lanes,
-		Budget: c.budget, Late: time.Duration(lateAfter.Load())})
+		Budget: c.budget, Late: time.Duration(lateAfter.Load()), Retry: retryTrace(traced)})
 	c.exec = c.lanes
 	c.layers = []string{lanesName(cfg), "streams", "http"}
 	if c.compression != nil {

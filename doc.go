@@ -43,6 +43,8 @@
 //   - compression.go: single compressed values; compress*.go: compressed columns;
 //     internal/frame: how they are stored
 //   - errors.go, errors_codes.go: what an error says
+//   - tracer.go: what a program may be told while it runs; tracing.go tells it,
+//     tracelog.go writes it to a log
 //   - internal/stream, internal/hranahttp, internal/hrana: the server's streams,
 //     one round trip, the messages of the protocol; internal/exec is the
 //     interface between these layers

@@ -60,3 +60,24 @@ func CacheClock(read func() (wall, mono int64)) {
 	})
 	clockForTests.Store(&clock)
 }
+
+// Untraced does for a connection without a Tracer, like db's, what tracing does for
+// each statement.
+func Untraced(db *sql.DB) func() {
+	d := db.Driver().(*Driver)
+	c := newConn(d.connector)
+	ctx := context.Background()
+	cl := &call{text: sqltext.Parse("SELECT 'a'")}
+	return func() {
+		t := c.trace(ctx, cl.text.SQL)
+		t.context(ctx)
+		t.ended(nil, nil)
+		c.traceEach(ctx, cl, nil).ended(nil, nil)
+		c.tracePiped(ctx, cl, nil).ended(nil, nil)
+		h := d.connector.client.Trace()
+		h.Again(h.About(ctx, 1, 1), nil, 0)
+		if h != nil {
+			panic("there is a Tracer")
+		}
+	}
+}

@@ -250,7 +250,8 @@ func TestALockedDatabaseIsTriedAgain(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "shared.db")
 			e := &env{url: hranatest.NewServer(t, hranatest.Options{Path: path}).URL()}
-			db := e.open(t)
+			rec := &record{}
+			db := e.openConfig(t, func(c *tursoopt.Config) { c.Tracer = rec })
 			mustExec(t, db, "CREATE TABLE t (a)")
 			lock := conn(t, (&env{url: "file:" + path}).open(t))
 			mustExec(t, lock, "BEGIN IMMEDIATE")
@@ -260,6 +261,9 @@ func TestALockedDatabaseIsTriedAgain(t *testing.T) {
 			mustExec(t, lock, "COMMIT")
 			if err := <-done; err != nil {
 				t.Error(err)
+			}
+			if n := stats(t, db).Requests.Retries; uint64(rec.retried()) != n || n == 0 {
+				t.Errorf("the Tracer was told of %d retries, %d were counted", rec.retried(), n)
 			}
 		})
 	}

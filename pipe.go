@@ -71,6 +71,9 @@ func (c *conn) postpone(ctx context.Context, cl *call) (driver.Result, error) {
 	p.bytes += len(stmt.SQL)
 	p.join(cl.text, stmt)
 	r := &lateResult{conn: c, pipe: p}
+	if c.connector.cfg.Tracer != nil {
+		r.ctx = ctx
+	}
 	p.late = append(p.late, r)
 	return r, nil
 }
@@ -98,6 +101,7 @@ func (p *pipe) take() (cl call, late []*lateResult) {
 type lateResult struct {
 	conn   *conn
 	pipe   *pipe
+	ctx    context.Context // for a Tracer; nil if there is none
 	done   bool
 	result result
 	err    error
@@ -142,14 +146,16 @@ func (c *conn) flush(ctx context.Context) error {
 	}
 	from := p.count
 	cl, late := p.take()
+	t := c.tracePiped(ctx, &cl, late)
 	results, err := c.runJoined(ctx, &cl)
+	t.ended(results, err)
 	return c.deliver(ctx, p, &cl, late, from, results, err)
 }
 
 // runJoined runs the statements of a pipe. If the server cannot read one of
 // them, it has run none and does not say which it is: then they run one by one.
 func (c *conn) runJoined(ctx context.Context, cl *call) ([]exec.StmtResult, error) {
-	results, err := c.run(ctx, cl)
+	results, err := c.runUntraced(ctx, cl)
 	if err != nil || len(results) < 2 || !unread(results[0].Err) {
 		return results, err
 	}
@@ -166,7 +172,7 @@ func unread(e *exec.Error) bool {
 func (c *conn) runOneByOne(ctx context.Context, cl *call) ([]exec.StmtResult, error) {
 	results := make([]exec.StmtResult, len(cl.stmts))
 	for i := range cl.stmts {
-		r, err := c.run(ctx, cl.item(i))
+		r, err := c.runUntraced(ctx, cl.item(i))
 		if err != nil {
 			return nil, err
 		}
@@ -213,13 +219,18 @@ func (c *conn) runPiped(ctx context.Context, q *call) ([]exec.StmtResult, error)
 	cl, late := p.take()
 	whole := pipe{call: cl}
 	whole.join(q.text, q.stmts[0])
+	t := c.tracePiped(ctx, &whole.call, late)
 	results, err := c.runJoined(ctx, &whole.call)
+	defer func() { t.ended(results, err) }()
 	if err := c.deliver(ctx, p, &whole.call, late, from, results, err); err != nil {
 		return nil, err
 	}
 	if r := results[len(late)]; stream.TooLarge(r.Err) && q.text.ReadOnly {
 		q.stmts[0].Note.Large.Store(true)
-		return c.run(ctx, q)
+		var own []exec.StmtResult
+		own, err = c.runUntraced(ctx, q)
+		results = append(results[:len(late):len(late)], own...)
+		return own, err
 	}
 	return results[len(late):], nil
 }
@@ -247,21 +258,23 @@ func (c *conn) endPipe(ctx context.Context, p *pipe, tail stream.Tail) (done boo
 	}
 	from := p.count
 	cl, late := p.take()
+	t := c.tracePiped(ctx, &cl, late)
 	results, end, e := s.commitPipe(ctx, &cl)
 	if unread(e) && s.inTx() {
-		return true, c.endOneByOne(ctx, p, &cl, late, from)
+		return true, c.endOneByOne(ctx, t, p, &cl, late, from)
 	}
 	c.bad = c.bad || s.gone != nil || s.tx == txLost
 	s.fillRowid(cl.stmts, results)
 	if e != nil {
 		c.schemaChanged(&cl, e)
 		if s.tx == txOpen || s.tx == txPending {
-			_ = (*tx)(c).end(stream.Rollback) // it never got as far as its COMMIT
+			_ = (*tx)(c).endNow(s.endWithin(), stream.Rollback) // it never got as far as its COMMIT
 		}
 		err = c.error(ctx, e, "", -1)
 	} else {
 		c.schemaChanged(&cl, nil)
 	}
+	t.ended(results, err)
 	if err := c.deliver(ctx, p, &cl, late, from, results, err); err != nil {
 		return true, err
 	}
@@ -269,13 +282,14 @@ func (c *conn) endPipe(ctx context.Context, p *pipe, tail stream.Tail) (done boo
 }
 
 // endOneByOne is endPipe for statements of which the server cannot read one.
-func (c *conn) endOneByOne(ctx context.Context, p *pipe, cl *call, late []*lateResult, from int) error {
+func (c *conn) endOneByOne(ctx context.Context, t *tracing, p *pipe, cl *call, late []*lateResult, from int) error {
 	results, err := c.runOneByOne(ctx, cl)
+	t.ended(results, err)
 	if err := c.deliver(ctx, p, cl, late, from, results, err); err != nil {
-		_ = (*tx)(c).end(stream.Rollback) // what matters has been told
+		_ = (*tx)(c).endNow(c.session.endWithin(), stream.Rollback) // what matters has been told
 		return err
 	}
-	return (*tx)(c).end(stream.Commit)
+	return (*tx)(c).endNow(c.session.endWithin(), stream.Commit)
 }
 
 // commitPipe runs the last statements of a transaction and its COMMIT in one
@@ -293,7 +307,7 @@ func (s *session) commitPipe(ctx context.Context, c *call) (results []exec.StmtR
 	}
 	var o *stream.Outcome
 	var rerr error
-	s.lanes.WhileLocked(ctx, func() (locked bool) {
+	s.lanes.WhileLocked(ctx, func(ctx context.Context) (locked bool) {
 		o, rerr = s.send(ctx, exec.Write, p)
 		return rerr == nil && lane.Locked(o.Begin.Err) // after which nothing has run
 	})

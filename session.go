@@ -47,6 +47,8 @@ type session struct {
 	ddl      bool        // it may have changed the schema
 	// within bounds the end of a transaction, beside Config.Timeout; may be nil.
 	within context.Context
+	// begun is the context of BeginTx for a Tracer; nil without one.
+	begun context.Context
 	// lanes is whose gate writers ask to enter, pass the right to be in, and
 	// entering says that it has just been given; see writegate.go.
 	lanes    *lane.Lanes
@@ -214,7 +216,7 @@ func (s *session) large(ctx context.Context, c *call) (*stream.Outcome, error) {
 	if s.tx == txPending {
 		begin = s.begin
 	}
-	return s.patiently(ctx, exec.Read, func() (*stream.Outcome, error) {
+	return s.patiently(ctx, exec.Read, func(ctx context.Context) (*stream.Outcome, error) {
 		return s.stream().Large(ctx, &c.stmts[0], begin, s.tx == txOpen)
 	})
 }
@@ -383,7 +385,7 @@ func (s *session) guess(c *call, o *stream.Outcome) stream.State {
 
 // endTx ends a transaction of which nothing is left on the server.
 func (s *session) endTx() {
-	s.tx, s.api, s.readOnly, s.begin, s.cause, s.within = txNone, false, false, "", nil, nil
+	s.tx, s.api, s.readOnly, s.begin, s.cause, s.within, s.begun = txNone, false, false, "", nil, nil, nil
 	s.leaveGate()
 	s.unpin()
 }

@@ -36,6 +36,8 @@ type SharedConfig struct {
 	KeepAliveIdleStop time.Duration
 	// WarmConns is for each host and port.
 	WarmConns int
+	// Tracer is told of the connections that are opened; nil means nobody is.
+	Tracer DialTracer
 }
 
 // A Shared is what the Connectors of one process may share that has a database for
@@ -69,7 +71,7 @@ func NewShared(cfg SharedConfig) *Shared {
 	}
 	s.err = c.validate()
 	s.transport = hranahttp.NewTransport(hranahttp.TransportConfig{
-		TLS: cfg.TLSConfig, Dial: cfg.DialContext, ConnectTimeout: c.connectTimeout(), KeepAlive: c.keepAlive(),
+		TLS: cfg.TLSConfig, Dial: cfg.DialContext, ConnectTimeout: c.connectTimeout(), KeepAlive: c.keepAlive(), Dialling: dialTrace(cfg.Tracer),
 	}, cfg.Proxy != "")
 	size := cfg.StmtCache
 	if size == 0 {

@@ -97,6 +97,9 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 		return nil, ctx.Err()
 	}
 	s.goes, s.held = s.held, true
+	if c.connector.cfg.Tracer != nil {
+		s.begun = context.WithoutCancel(ctx)
+	}
 	lock := txLock(ctx, c.connector.cfg)
 	if opts.ReadOnly {
 		lock = TxDeferred
@@ -110,13 +113,26 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 		}
 		return (*tx)(c), nil
 	}
+	t := c.trace(ctx, begin)
+	err := c.beginNow(t.context(ctx), begin)
+	t.ended(nil, err)
+	if err != nil {
+		return nil, err
+	}
+	s.api, s.within = true, own.within
+	return (*tx)(c), nil
+}
+
+// beginNow begins a transaction with a request of its own.
+func (c *conn) beginNow(ctx context.Context, begin string) error {
+	s := &c.session
 	if e := s.enterGate(ctx); e != nil {
-		return nil, c.error(ctx, e, "", -1)
+		return c.error(ctx, e, "", -1)
 	}
 	defer s.leaveUnlessOpen()
 	var o *stream.Outcome
 	var err error
-	s.lanes.WhileLocked(ctx, func() (locked bool) {
+	s.lanes.WhileLocked(ctx, func(ctx context.Context) (locked bool) {
 		o, err = s.send(ctx, exec.Write, &stream.Plan{Begin: begin})
 		return err == nil && lane.Locked(o.Begin.Err)
 	})
@@ -127,16 +143,16 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 		}
 		if s.loseStream(&e) && s.gone != nil {
 			c.bad = true
-			return nil, c.error(ctx, s.goneError(), "", -1)
+			return c.error(ctx, s.goneError(), "", -1)
 		}
-		return nil, c.error(ctx, &e, "", -1)
+		return c.error(ctx, &e, "", -1)
 	}
 	if o.Begin.Err != nil {
-		return nil, c.error(ctx, o.Begin.Err, begin, -1)
+		return c.error(ctx, o.Begin.Err, begin, -1)
 	}
-	s.tx, s.api, s.within = txOpen, true, own.within
+	s.tx = txOpen
 	s.own.Pin()
-	return (*tx)(c), nil
+	return nil
 }
 
 // Begin is BeginTx for callers older than it.
@@ -165,11 +181,45 @@ func (t *tx) Rollback() error { return t.end(stream.Rollback) }
 
 func (t *tx) end(tail stream.Tail) error {
 	c, s := (*conn)(t), &t.session
-	defer c.forgetSchema()
-	within := s.within
-	if within == nil {
-		within = context.Background()
+	within := s.endWithin()
+	if c.connector.cfg.Tracer == nil || !s.endAsks(tail) {
+		return t.endNow(within, tail)
 	}
+	text := "COMMIT"
+	if tail == stream.Rollback {
+		text = "ROLLBACK"
+	}
+	tr := c.trace(within, text)
+	err := t.endNow(tr.context(within), tail)
+	tr.ended(nil, err)
+	return err
+}
+
+// endWithin is the context of a transaction's end, which has none of its own.
+func (s *session) endWithin() context.Context {
+	switch {
+	case s.within != nil:
+		return s.within
+	case s.begun != nil:
+		return s.begun
+	}
+	return context.Background()
+}
+
+// endAsks tells whether the end of a transaction asks the server for something.
+func (s *session) endAsks(tail stream.Tail) bool {
+	switch p := s.pipe; {
+	case p != nil && p.failed != nil:
+		return false // what it asks for then is told by itself
+	case p != nil && len(p.late) > 0 && tail == stream.Commit:
+		return true
+	}
+	return s.tx == txOpen
+}
+
+func (t *tx) endNow(within context.Context, tail stream.Tail) error {
+	c, s := (*conn)(t), &t.session
+	defer c.forgetSchema()
 	ctx, cancel := bound(within, c.connector.cfg.timeout())
 	defer cancel()
 	if p := s.pipe; p != nil {

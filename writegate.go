@@ -45,7 +45,7 @@ func (s *session) send(ctx context.Context, class exec.Class, p *stream.Plan) (*
 		p.Late = s.pass.Leave
 	}
 	var began time.Time
-	o, err := s.patiently(ctx, class, func() (*stream.Outcome, error) {
+	o, err := s.patiently(ctx, class, func(ctx context.Context) (*stream.Outcome, error) {
 		began = time.Now()
 		return s.stream().Run(ctx, class, p)
 	})
@@ -63,13 +63,13 @@ func (s *session) send(ctx context.Context, class exec.Class, p *stream.Plan) (*
 // patiently runs f, and again after a while if the server has no stream free. What
 // the stream may hold is lost when that happens, so it is not for a session that
 // has something on it.
-func (s *session) patiently(ctx context.Context, class exec.Class, f func() (*stream.Outcome, error)) (o *stream.Outcome, err error) {
-	run := func() error {
-		o, err = f()
+func (s *session) patiently(ctx context.Context, class exec.Class, f func(context.Context) (*stream.Outcome, error)) (o *stream.Outcome, err error) {
+	run := func(ctx context.Context) error {
+		o, err = f(ctx)
 		return err
 	}
 	if s.tx == txOpen || s.settings {
-		err = s.lanes.Once(run)
+		err = s.lanes.Once(func() error { return run(ctx) })
 	} else {
 		err = s.lanes.Patiently(ctx, class, run)
 	}
@@ -100,7 +100,7 @@ func (s *session) run(ctx context.Context, c *call) ([]exec.StmtResult, *exec.Er
 	defer s.leaveUnlessOpen()
 	var results []exec.StmtResult
 	var err *exec.Error
-	s.lanes.WhileLocked(ctx, func() (locked bool) {
+	s.lanes.WhileLocked(ctx, func(ctx context.Context) (locked bool) {
 		results, err = s.runNow(ctx, c)
 		if locks && lane.Locked(err) {
 			return true // its BEGIN, after which nothing has run

@@ -47,8 +47,6 @@ type known struct {
 	texts   map[string]*text
 	tables  map[string]*table
 	flights atomic.Uint64
-	// forgotten is for whoever has no place.
-	forgotten text
 }
 
 // text is the one of a label, made if there is none; if there is no place the one

@@ -54,8 +54,10 @@ type Config struct {
 	TransportConfig
 	// LateTimeout bounds an exchange whose caller has left; 0 is no limit.
 	LateTimeout time.Duration
-	UserAgent   string
-	Logger      *slog.Logger
+	// Trace is told what the client does; nil if nobody is.
+	Trace     *Trace
+	UserAgent string
+	Logger    *slog.Logger
 }
 
 // Grace is how long Close waits for requests in flight before it cancels them.

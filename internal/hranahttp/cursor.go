@@ -64,8 +64,11 @@ func (c *Client) Cursor(ctx context.Context, ep *Endpoint, level Level, req *hra
 		return nil, encodeError(err)
 	}
 	ctx, left := c.within(ctx)
-	a, failed := c.send(ctx, &call{ep: ep, level: level, method: cursor, hasBaton: req.Baton != "", body: data})
+	q := &call{ep: ep, level: level, method: cursor, hasBaton: req.Baton != "", body: data}
+	answered := c.requested(ctx, q)
+	a, failed := c.send(ctx, q)
 	if failed != nil {
+		answered(Answer{Err: failed})
 		left()
 		c.running.Done()
 		return nil, failed
@@ -85,8 +88,11 @@ func (c *Client) Cursor(ctx context.Context, ep *Endpoint, level Level, req *hra
 		err = hrana.DecodeCursorResp(enc, msg, &head)
 	}
 	if err != nil {
-		return nil, cur.fail(err)
+		err = cur.fail(err)
+		answered(Answer{Err: err})
+		return nil, err
 	}
+	answered(Answer{Received: len(msg)})
 	cur.buf = msg
 	cur.Baton, cur.Endpoint = head.Baton, c.follow(ep, head.BaseURL)
 	return cur, nil

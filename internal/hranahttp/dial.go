@@ -17,7 +17,12 @@ const sessions = 32
 // connect opens a connection below TLS. The Transport knows it until it is closed,
 // so that Close can leave no socket behind.
 func (t *Transport) connect(ctx context.Context, network, addr string) (*http1.Socket, error) {
+	dialled := func(error) {}
+	if t.cfg.Dialling != nil {
+		dialled = t.cfg.Dialling(ctx, addr)
+	}
 	conn, err := t.dial(ctx, network, addr)
+	dialled(err)
 	if err != nil {
 		return nil, connectError(err)
 	}

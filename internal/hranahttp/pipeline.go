@@ -159,10 +159,29 @@ func (f *flight) outcome() (*Reply, error) {
 
 // exchange makes one round trip, or two if the token had to be renewed.
 func (c *Client) exchange(ctx context.Context, q *call, want int) (*Reply, *exec.Error) {
+	t := c.cfg.Trace
+	if t == nil || t.Request == nil {
+		reply, _, failed := c.exchanged(ctx, q, want)
+		return reply, failed
+	}
+	answered := c.requested(ctx, q)
+	reply, received, failed := c.exchanged(ctx, q, want)
+	answer := Answer{Received: received}
+	if failed != nil {
+		answer.Err = failed
+	} else {
+		answer.Server = serverTime(reply.Results)
+	}
+	answered(answer)
+	return reply, failed
+}
+
+// exchanged also tells how long the answer was.
+func (c *Client) exchanged(ctx context.Context, q *call, want int) (*Reply, int, *exec.Error) {
 	began := time.Now()
 	a, failed := c.send(ctx, q)
 	if failed != nil {
-		return nil, failed
+		return nil, 0, failed
 	}
 	buf := newBuffer()
 	defer buf.free()
@@ -171,7 +190,7 @@ func (c *Client) exchange(ctx context.Context, q *call, want int) (*Reply, *exec
 	took := time.Since(began)
 	if err != nil {
 		c.counters.failed.Add(1)
-		return nil, c.broken(ctx, err, true)
+		return nil, len(buf.b), c.broken(ctx, err, true)
 	}
 	var decoded hrana.PipelineResp
 	if err = hrana.DecodePipelineResp(q.level.Encoding(), buf.b, &decoded); err == nil && len(decoded.Results) != want {
@@ -179,9 +198,9 @@ func (c *Client) exchange(ctx context.Context, q *call, want int) (*Reply, *exec
 	}
 	if err != nil {
 		c.counters.failed.Add(1)
-		return nil, c.notHrana(a.foreign, err)
+		return nil, len(buf.b), c.notHrana(a.foreign, err)
 	}
 	c.took.Record(took)
 	c.answered()
-	return &Reply{Baton: decoded.Baton, Endpoint: c.follow(q.ep, decoded.BaseURL), Results: decoded.Results}, nil
+	return &Reply{Baton: decoded.Baton, Endpoint: c.follow(q.ep, decoded.BaseURL), Results: decoded.Results}, len(buf.b), nil
 }

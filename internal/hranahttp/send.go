@@ -54,6 +54,7 @@ func (c *Client) send(ctx context.Context, q *call) (answer, *exec.Error) {
 			return answer{}, err
 		}
 		c.counters.renewed.Add(1)
+		ctx = c.cfg.Trace.Again(ctx, err, 0)
 	}
 }
 

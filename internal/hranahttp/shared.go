@@ -23,6 +23,9 @@ type TransportConfig struct {
 	// limit.
 	ConnectTimeout time.Duration
 	KeepAlive      KeepAlive
+	// Dialling is called before a connection is opened, below TLS, and what it gives
+	// when that has ended; nil if nobody wants to know.
+	Dialling func(ctx context.Context, addr string) func(err error)
 }
 
 // A Transport is the connections to any number of places, and what keeps them

@@ -172,8 +172,8 @@ func (c *committer) expel(f *flight, group *stream.Group, breaker int) {
 // send sends a group, again while the database is locked or the server at its
 // limit.
 func (c *committer) send(ctx context.Context, pass *Pass, group *stream.Group) (g *stream.GroupOutcome, ok bool, err error) {
-	c.l.WhileLocked(ctx, func() (locked bool) {
-		err = c.l.Patiently(ctx, exec.Write, func() error {
+	c.l.WhileLocked(ctx, func(ctx context.Context) (locked bool) {
+		err = c.l.Patiently(ctx, exec.Write, func(ctx context.Context) error {
 			began := time.Now()
 			if g, ok, err = c.l.streams.CommitGroup(ctx, group); err == nil && ok {
 				pass.Observe(time.Since(began), g.ServerTime)

@@ -36,6 +36,9 @@ type Config struct {
 	Budget *limit.Budget
 	// Late is the least time after which a request is late; 0 for LateAfter.
 	Late time.Duration
+	// Retry is told when something is about to be sent again, why, and for how long
+	// that was waited with; it is sent in the context that it gives. May be nil.
+	Retry func(ctx context.Context, cause error, waited time.Duration) context.Context
 }
 
 // LateAfter is the least time after which others do not wait any more for a
@@ -61,6 +64,7 @@ type Lanes struct {
 	streams  Streams
 	coalesce bool
 	late     time.Duration
+	retry    func(context.Context, error, time.Duration) context.Context
 	budget   *limit.Budget
 	wide     chan struct{}
 	reads    *line
@@ -98,6 +102,9 @@ type Counters struct {
 // New returns Lanes over streams.
 func New(cfg Config) *Lanes {
 	l := &Lanes{streams: cfg.Streams, coalesce: cfg.Coalesce, budget: cfg.Budget, wide: make(chan struct{}, wideLanes), gate: NewGate()}
+	if l.retry = cfg.Retry; l.retry == nil {
+		l.retry = func(ctx context.Context, _ error, _ time.Duration) context.Context { return ctx }
+	}
 	if l.late = cfg.Late; l.late == 0 {
 		l.late = LateAfter
 	}
@@ -153,7 +160,7 @@ func (l *Lanes) Do(ctx context.Context, req *exec.Request) (*exec.Response, erro
 // the outcome.
 func (l *Lanes) once(ctx context.Context, req *exec.Request) (*exec.Response, error) {
 	var resp *exec.Response
-	err := l.Patiently(ctx, req.Class, func() (err error) {
+	err := l.Patiently(ctx, req.Class, func(ctx context.Context) (err error) {
 		resp, err = l.streams.Do(ctx, req)
 		return err
 	})

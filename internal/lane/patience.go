@@ -31,14 +31,15 @@ func (l *Lanes) Once(f func() error) error {
 	return f()
 }
 
-// Patiently runs f, and again for as long as the server refuses because it is at a
+// Patiently runs f, in ctx or one of its kind, and again for as long as the server refuses because it is at a
 // limit of its own, after a wait that grows and that the server may set. It
 // returns f's last error. What is sent again to a server in trouble (503) is taken
 // from one budget. One that is full (429) is well, and refuses at the door: a crowd
 // of callers is to wait there, not to fail. Nothing waits beyond ctx's deadline: the
 // error comes at once then.
-func (l *Lanes) Patiently(ctx context.Context, class exec.Class, f func() error) error {
-	err := l.Once(f)
+func (l *Lanes) Patiently(ctx context.Context, class exec.Class, f func(ctx context.Context) error) error {
+	l.budget.Earn()
+	err := f(ctx)
 	var backoff limit.Backoff
 	for try := 0; refused(err, class); try++ {
 		l.reads.overloaded()
@@ -56,7 +57,8 @@ func (l *Lanes) Patiently(ctx context.Context, class exec.Class, f func() error)
 			return ended(ctx, false)
 		}
 		l.counters.resent.Add(1)
-		err = f()
+		ctx = l.retry(ctx, e, wait)
+		err = f(ctx)
 	}
 	return err
 }

@@ -108,7 +108,7 @@ func (l *Lanes) share(ctx context.Context, ln *lane, f *flight) {
 }
 
 func (l *Lanes) shareOnce(ctx context.Context, stmts []exec.Stmt, separate bool) (results []exec.StmtResult, whole *exec.Error, err error) {
-	err = l.Patiently(ctx, exec.Read, func() error {
+	err = l.Patiently(ctx, exec.Read, func(ctx context.Context) error {
 		results, whole, err = l.streams.Share(ctx, stmts, separate)
 		return err
 	})

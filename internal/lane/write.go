@@ -36,7 +36,7 @@ func (l *Lanes) writeInside(ctx context.Context, pass *Pass, req *exec.Request) 
 	}
 	var resp *exec.Response
 	var err error
-	l.WhileLocked(ctx, func() (locked bool) {
+	l.WhileLocked(ctx, func(ctx context.Context) (locked bool) {
 		began := time.Now()
 		if resp, err = l.once(ctx, req); err != nil {
 			return false
@@ -50,16 +50,24 @@ func (l *Lanes) writeInside(ctx context.Context, pass *Pass, req *exec.Request) 
 	return resp, err
 }
 
-// WhileLocked runs f, and again after a while for as long as it reports that the
+// WhileLocked runs f, in ctx or one of its kind, and again after a while for as long as it reports that the
 // database is locked, a few times at most and not beyond ctx. That is not taken
 // from the budget: the server is well, and the gate keeps writers few.
-func (l *Lanes) WhileLocked(ctx context.Context, f func() (locked bool)) {
+func (l *Lanes) WhileLocked(ctx context.Context, f func(ctx context.Context) (locked bool)) {
 	backoff := limit.Backoff{First: firstBusy, Last: lastBusy}
-	for try := 1; f() && l.budget != nil && try < maxBusy && sleepWithin(ctx, backoff.Next(0)); try++ {
+	for try := 1; f(ctx) && l.budget != nil && try < maxBusy; try++ {
+		d := backoff.Next(0)
+		if !sleepWithin(ctx, d) {
+			return
+		}
 		l.counters.locked.Add(1)
 		l.counters.resent.Add(1)
+		ctx = l.retry(ctx, errLocked, d)
 	}
 }
+
+// errLocked is what a Trace is told.
+var errLocked = &exec.Error{Source: exec.FromStatement, Proof: exec.Failed, Code: "SQLITE_BUSY", Message: "database is locked"}
 
 // sleepWithin is sleep that is not begun if the context's deadline comes first.
 func sleepWithin(ctx context.Context, d time.Duration) bool {

@@ -59,6 +59,7 @@ func remedyFor(class exec.Class, e *exec.Error) remedy {
 type tries struct {
 	failed   int
 	reopened bool
+	waited   time.Duration // before the attempt that is next
 	backoff  limit.Backoff
 }
 
@@ -76,6 +77,7 @@ func (t *tries) again(ctx context.Context, p *Pool, class exec.Class, e *exec.Er
 	if t.failed++; t.failed >= maxAttempts || ctx.Err() != nil {
 		return false
 	}
+	t.waited = 0
 	switch remedy {
 	case none:
 		return false
@@ -84,6 +86,7 @@ func (t *tries) again(ctx context.Context, p *Pool, class exec.Class, e *exec.Er
 		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d || d > longestWait || !p.budget.Spend() {
 			return false
 		}
+		t.waited = d
 		timer := time.NewTimer(d)
 		defer timer.Stop()
 		select {

@@ -70,7 +70,7 @@ func (p *Pool) CommitGroup(ctx context.Context, group *Group) (g *GroupOutcome, 
 	}
 	s, kept := p.take(anyStream)
 	o, err := s.Run(ctx, exec.Write, &Plan{Begin: "BEGIN IMMEDIATE", Check: &group.Check, Stmts: group.Stmts,
-		Shape: Transaction, Close: !kept, Late: group.Late})
+		Shape: Transaction, Close: !kept, Late: group.Late, Shared: true})
 	if err != nil {
 		p.back(s, kept)
 		return nil, true, err

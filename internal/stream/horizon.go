@@ -184,6 +184,7 @@ func (p *Pool) askIndex(ctx context.Context) {
 // primaryIndex is a primary's answer, which tells its index: a replica hands a
 // BEGIN on.
 func (p *Pool) primaryIndex(ctx context.Context) ([]hrana.StreamResult, error) {
+	ctx = p.client.Trace().About(ctx, 0, 0)
 	begin, rollback := hrana.Stmt{SQL: "BEGIN"}, hrana.Stmt{SQL: "ROLLBACK"}
 	reply, err := p.client.Pipeline(ctx, p.client.Home(), hranahttp.V3Protobuf, &hrana.PipelineReq{Requests: []hrana.StreamReq{
 		{Type: hrana.Execute, Stmt: begin}, {Type: hrana.Execute, Stmt: rollback}, {Type: hrana.Close}}})

@@ -48,6 +48,16 @@ type Plan struct {
 	Odd bool
 	// Late is called when the exchange has ended after its caller had left.
 	Late func()
+	// Shared: each of Stmts is another caller's.
+	Shared bool
+}
+
+// callers is how many wait for the answer, none if the driver asks for itself.
+func (p *Plan) callers() int {
+	if p.Shared {
+		return len(p.Stmts)
+	}
+	return 1
 }
 
 // Shape is how the statements of a plan depend on each other.

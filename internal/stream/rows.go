@@ -185,6 +185,7 @@ func (s *Stream) Large(ctx context.Context, stmt *exec.Stmt, begin string, guard
 		if s.lost != nil || !t.again(ctx, s.pool, exec.Read, err) {
 			return nil, t.told(ctx, err)
 		}
+		ctx = s.pool.client.Trace().Again(ctx, err, t.waited)
 	}
 }
 
@@ -212,7 +213,7 @@ func (s *Stream) large(ctx context.Context, level hranahttp.Level, plan *Plan) (
 	look := s.look(plan)
 	c := compiled{v3: true, begin: -1, checkAt: -1, probe: -1, tail: -1, fresh: look.due}
 	req := &hrana.CursorReq{Baton: s.baton, Batch: hrana.Batch{Steps: plan.steps(&c), ReplicationIndex: s.pool.horizon.asked(level, exec.Read, plan)}}
-	run, cancel := context.WithCancel(ctx)
+	run, cancel := context.WithCancel(s.pool.client.Trace().About(ctx, plan.callers(), len(plan.Stmts)))
 	cur, err := s.pool.client.Cursor(run, s.ep, level, req)
 	if err != nil {
 		cancel()

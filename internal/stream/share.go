@@ -13,7 +13,7 @@ import (
 // server refused all of them, none of which has a result then; err is as that of
 // Run.
 func (p *Pool) Share(ctx context.Context, stmts []exec.Stmt, separate bool) (results []exec.StmtResult, whole *exec.Error, err error) {
-	plan := Plan{Stmts: stmts, Shape: Independent}
+	plan := Plan{Stmts: stmts, Shape: Independent, Shared: true}
 	if separate {
 		plan.Shape, plan.Undo = Separate, true
 	}

@@ -139,6 +139,7 @@ func (s *Stream) Run(ctx context.Context, class exec.Class, p *Plan) (*Outcome, 
 		if s.lost != nil || !t.again(ctx, s.pool, class, err) {
 			return nil, t.told(ctx, err)
 		}
+		ctx = s.pool.client.Trace().Again(ctx, err, t.waited)
 	}
 }
 
@@ -193,13 +194,14 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 	name := streamName{s.baton, s.ep, s.level}
 	var reply *hranahttp.Reply
 	var err error
+	told := client.Trace().About(ctx, p.callers(), len(p.Stmts))
 	if class == exec.Read && !s.pinned && p.Late == nil {
 		// A read that nobody waits for is cut off, which stops it on the server.
-		reply, err = s.pool.pipelineRead(ctx, s, req, index)
+		reply, err = s.pool.pipelineRead(told, s, req, index)
 	} else {
 		wire := h.wire(s.level, c.reqs)
 		late := s.pool.watched(write, sent.stored+c.version, name, s.pool.endLate(s.level, p.Late))
-		reply, err = client.PipelineDetached(ctx, s.ep, wire, req, late)
+		reply, err = client.PipelineDetached(told, s.ep, wire, req, late)
 	}
 	if err != nil {
 		s.pool.unanswered(write, err.(*exec.Error), name, Abandoned(ctx, err))
