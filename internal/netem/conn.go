@@ -34,7 +34,11 @@ type flow struct {
 }
 
 func newConn(p *Proxy, client net.Conn) *conn {
-	return &conn{proxy: p, client: client, born: time.Now()}
+	c := &conn{proxy: p, client: client, born: time.Now()}
+	if f := p.inspect.Load(); f != nil {
+		c.count.inspect = *f
+	}
+	return c
 }
 
 // run carries the connection until both directions have ended.

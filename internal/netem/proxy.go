@@ -29,6 +29,8 @@ type Proxy struct {
 	// is cut; negative: no limit.
 	truncate atomic.Int64
 
+	inspect atomic.Pointer[func(target string, body []byte)]
+
 	accepted, open, requests, bytesUp, bytesDown atomic.Int64
 }
 
@@ -67,6 +69,12 @@ func (p *Proxy) Set(c Conditions) {
 		p.resume = nil
 	}
 }
+
+// Inspect has f called with the target and the body of each HTTP/1.x request that
+// comes on a connection from now on, when it has passed in full. The body is f's for
+// the call only. A connection that carries one of more than 4 MiB is looked at no
+// more.
+func (p *Proxy) Inspect(f func(target string, body []byte)) { p.inspect.Store(&f) }
 
 // Conditions are those in force.
 func (p *Proxy) Conditions() Conditions {

@@ -26,6 +26,35 @@ type requestCounter struct {
 	state parseState
 	line  []byte // the head, or the line, so far
 	left  int64  // of the body or chunk
+
+	// inspect, if it is not nil, is called with each request's target and body. A
+	// body that is longer than maxInspected is not kept, and nobody is told of it.
+	inspect func(target string, body []byte)
+	target  string
+	body    []byte
+}
+
+// maxInspected bounds the bodies that are kept for who looks at them.
+const maxInspected = 4 << 20
+
+// keep keeps a part of a body.
+func (c *requestCounter) keep(b []byte) {
+	if c.inspect == nil {
+		return
+	}
+	if len(c.body)+len(b) > maxInspected {
+		c.inspect, c.body = nil, nil
+		return
+	}
+	c.body = append(c.body, b...)
+}
+
+// whole hands over the body that has ended.
+func (c *requestCounter) whole() {
+	if c.inspect != nil {
+		c.inspect(c.target, c.body)
+	}
+	c.body = c.body[:0]
 }
 
 // feed takes the next bytes and reports how many heads ended in them.
@@ -34,13 +63,16 @@ func (c *requestCounter) feed(b []byte) (heads int) {
 		switch c.state {
 		case inBody, inChunk:
 			n := min(int64(len(b)), c.left)
+			c.keep(b[:n])
 			b, c.left = b[n:], c.left-n
-			if c.left == 0 {
-				if c.state == inBody {
-					c.state = inHead
-				} else {
-					c.state = inChunkSize
-				}
+			switch {
+			case c.left > 0:
+			case c.state == inBody:
+				c.state = inHead
+				c.whole()
+			default:
+				c.state = inChunkSize
+				c.body = c.body[:max(len(c.body)-len("\r\n"), 0)]
 			}
 		default:
 			line, rest, whole := bytes.Cut(b, []byte("\n"))
@@ -100,6 +132,7 @@ func (c *requestCounter) endLine() bool {
 	case inTrailer:
 		if blank(c.line) {
 			c.state = inHead
+			c.whole()
 		}
 		c.line = c.line[:0]
 	}
@@ -115,6 +148,9 @@ func (c *requestCounter) endHead() bool {
 	if len(target) == 0 || !bytes.HasPrefix(version, []byte("HTTP/1.")) {
 		c.state = opaque
 		return false
+	}
+	if c.inspect != nil {
+		c.target = string(target)
 	}
 	var length int64
 	var chunked bool

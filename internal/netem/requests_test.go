@@ -59,6 +59,32 @@ func FuzzRequestCounter(f *testing.F) {
 	})
 }
 
+// What is inspected does not depend on how the bytes were cut either, nor on how a
+// body says where it ends.
+func TestInspect(t *testing.T) {
+	stream := "POST /v2/pipeline HTTP/1.1\r\nContent-Length: 5\r\n\r\nhelloGET / HTTP/1.1\r\nHost: x\r\n\r\n" +
+		"POST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\n\r\n" +
+		"POST /c HTTP/1.1\r\nContent-Length: 1\r\n\r\nz"
+	for _, size := range []int{1, 2, 3, 7, 1 << 20} {
+		var seen []string
+		c := requestCounter{inspect: func(target string, body []byte) { seen = append(seen, target+"="+string(body)) }}
+		for s := stream; len(s) > 0; {
+			n := min(size, len(s))
+			c.feed([]byte(s[:n]))
+			s = s[n:]
+		}
+		if got := strings.Join(seen, " "); got != "/v2/pipeline=hello /b=abcde /c=z" {
+			t.Errorf("in pieces of %d: %s", size, got)
+		}
+	}
+	called := false
+	c := requestCounter{inspect: func(string, []byte) { called = true }}
+	c.feed([]byte("POST / HTTP/1.1\r\nContent-Length: 5000000\r\n\r\n" + strings.Repeat("x", 5_000_000) + "GET / HTTP/1.1\r\nA: b\r\n\r\n"))
+	if called || len(c.body) > 0 {
+		t.Errorf("%d bytes of a long body are kept", len(c.body))
+	}
+}
+
 func count(s string, size int) (heads int) {
 	var c requestCounter
 	for len(s) > 0 {

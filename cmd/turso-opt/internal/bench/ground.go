@@ -18,6 +18,7 @@ type ground struct {
 	target *target.Target
 	link   *target.Link // the network of the rounds; nil for none
 	world  World
+	seen   *seenText // what passes the network of the rounds; may be nil
 	drop   func() error
 }
 
@@ -58,6 +59,9 @@ func (r *runner) furnish(ctx context.Context) (err error) {
 		}
 		if g.world, g.drop, err = MakeTables(ctx, g.target, r.Setup, divisor); err != nil {
 			return err
+		}
+		if g.link != nil && r.Watch != nil {
+			g.seen = watchFor(g.link.Proxy, r.Watch(g.world))
 		}
 	}
 	return nil

@@ -23,6 +23,11 @@ type Task struct {
 	Do func(ctx context.Context) error
 	// Did is how many operations all of Do's calls were; nil if each was one.
 	Did func() int
+	// Stale is how many answers were older than they may be, nil if nobody looks.
+	Stale func() int
+	// Weigh is called when all work is done and gives two sizes in bytes, what the work
+	// takes and what somebody says that it does; may be nil.
+	Weigh func() (heap, accounted float64)
 	// Done releases what the task holds; may be nil.
 	Done func() error
 }
@@ -42,8 +47,9 @@ type Load struct {
 	WatchHeap bool
 	// Link counts, if it is not nil.
 	Link *target.Link
-	// Tap counts, too, if it is not nil.
-	Tap *tap
+	// Tap counts, too, if it is not nil, and Seen the statements on Link.
+	Tap  *tap
+	Seen *seenText
 }
 
 // Run does the work and measures it.
@@ -89,7 +95,7 @@ func (l Load) Run(ctx context.Context, db *sql.DB, work Work) (s Sample, err err
 			}
 		})
 	}
-	before, tapped := meter.Now(), l.Tap.count()
+	before, tapped, seen := meter.Now(), l.Tap.count(), l.Seen.total()
 	began = time.Now()
 	close(start)
 	wg.Wait()
@@ -100,6 +106,7 @@ func (l Load) Run(ctx context.Context, db *sql.DB, work Work) (s Sample, err err
 	if s.counted {
 		s.Counts = l.Link.Settle(ctx).Sub(s.Counts)
 	}
+	s.Seen = l.Seen.total() - seen
 	s.Latencies = slices.Concat(latencies...)
 	slices.Sort(s.Latencies)
 	for i, t := range tasks {
@@ -107,6 +114,13 @@ func (l Load) Run(ctx context.Context, db *sql.DB, work Work) (s Sample, err err
 			s.Ops += len(latencies[i])
 		} else {
 			s.Ops += t.Did()
+		}
+		if t.Stale != nil {
+			s.Stale += t.Stale()
+		}
+		if t.Weigh != nil {
+			heap, accounted := t.Weigh()
+			s.Weight, s.Accounted = s.Weight+heap, s.Accounted+accounted
 		}
 	}
 	if context.Cause(ctx) == errStuck {

@@ -72,7 +72,13 @@ func (r *Report) plotGoals() (p *plot.Plot, bars int, err error) {
 				continue
 			}
 			better := *f.Value / f.Goal.Limit
-			if f.Goal.AtMost {
+			switch {
+			case f.Goal.AtMost && f.Goal.Limit == 0:
+				better = 0
+				if *f.Value <= 0 {
+					better = 1
+				}
+			case f.Goal.AtMost:
 				// What is to be little may be nothing at all.
 				better = f.Goal.Limit / math.Max(*f.Value, f.Goal.Limit/10)
 			}

@@ -164,7 +164,7 @@ func (r *runner) rounds(ctx context.Context) error {
 			if !r.Once {
 				load.Time = r.slice(side)
 			}
-			load.Link = r.ground(side).link
+			load.Link, load.Seen = r.ground(side).link, r.ground(side).seen
 			sample, err := r.measure(ctx, side, load)
 			if err != nil {
 				if err := r.failure(ctx, side, err); err != nil {

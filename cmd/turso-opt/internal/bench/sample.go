@@ -28,6 +28,11 @@ type Sample struct {
 	counted bool
 	// Tapped is how many requests a tap has seen, 0 without one.
 	Tapped int
+	// Seen is how many statements of the scenario's Watched text have passed, 0 if
+	// nobody looked, and Stale how many answers were too old.
+	Seen, Stale int
+	// Weight and Accounted are what the tasks weighed, in bytes.
+	Weight, Accounted float64
 }
 
 // merge makes one sample of those of several rounds.
@@ -38,6 +43,10 @@ func merge(rounds []Sample) (all Sample) {
 		all.Elapsed += s.Elapsed
 		all.Ops += s.Ops
 		all.Tapped += s.Tapped
+		all.Seen += s.Seen
+		all.Stale += s.Stale
+		all.Weight += s.Weight / float64(len(rounds))
+		all.Accounted += s.Accounted / float64(len(rounds))
 		all.Latencies = append(all.Latencies, s.Latencies...)
 		all.Usage.CPU += s.Usage.CPU
 		all.Usage.HasCPU = all.Usage.HasCPU && s.Usage.HasCPU
@@ -108,6 +117,12 @@ var (
 	Dials = Metric{"connections dialled per op", ui.Count, true, func(s Sample) float64 {
 		return perOp(s, float64(s.Counts.Conns))
 	}}
+	Watched = Metric{"reads that reach the server, per op", ui.Count, true, func(s Sample) float64 {
+		return perOp(s, float64(s.Seen))
+	}}
+	Stale = Metric{"stale answers", ui.Count, false, func(s Sample) float64 { return float64(s.Stale) }}
+	Heap  = Metric{"heap", ui.Bytes, false, func(s Sample) float64 { return s.Weight }}
+
 	WireBytes = Metric{"bytes on the wire per op", ui.Bytes, true, func(s Sample) float64 {
 		return perOp(s, float64(s.Counts.BytesUp+s.Counts.BytesDown))
 	}}

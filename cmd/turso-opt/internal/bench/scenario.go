@@ -36,6 +36,12 @@ type Scenario struct {
 	Counted int
 	// CountOnly: the counted pass is all.
 	CountOnly bool
+	// Watch gives texts whose statements are counted on the network of the rounds.
+	Watch func(w World) []string
+	// Axis and Plotted are what curves show, for points that are not numbers of
+	// goroutines and for what is not throughput.
+	Axis    string
+	Plotted *Metric
 	// WatchHeap has the peak of the heap looked for.
 	WatchHeap bool
 	// Heavy: its tables are too large to make in a database that somebody else

@@ -92,9 +92,12 @@ var Scenarios = []*Scenario{
 			both(CPU, Base, Ours, uncached), both(Allocs, Base, Ours, uncached),
 		),
 	},
+	cachedScenario,
+	hitScenario,
 	webScenario,
 	webSlowScenario,
 	scaling,
+	keptScenario,
 	{
 		ID: "requests", Name: "autocommit", Title: "autocommit statements, HTTP requests",
 		About: "Point SELECTs and INSERTs by turns, outside transactions, by one goroutine. A statement needs one request; " +

@@ -23,7 +23,12 @@ func TestClaimsAboutManyCallers(t *testing.T) {
 			"HTTP requests per op, ours, batches / base, 8 connections: goal <= 0.20x",
 			"HTTP requests per op, ours, batches, group_commit / base, 8 connections: goal <= 0.20x",
 		},
-		"19": {"throughput, ours, batches, group_commit / base, 8 connections: goal >= 15.0x"},
+		"16": {
+			"reads that reach the server, per op, ours, cache / base: goal <= 0.15x", "throughput, ours, cache / base: goal >= 10.0x",
+			"stale answers, ours, cache: goal <= 0.00",
+		},
+		"17": {"time per op, ours, cache / no-op driver: goal <= 1.50x", "allocations more than the no-op driver makes, ours, cache: goal <= 2.00"},
+		"19": {"throughput, ours, everything on / base, 8 connections: goal >= 15.0x", "latency p99, ours, everything on / base, 8 connections: goal <= 1.00x"},
 	} {
 		chosen, err := Select(id)
 		if err != nil {
@@ -40,7 +45,7 @@ func TestClaimsAboutManyCallers(t *testing.T) {
 			}
 		}
 	}
-	for id, goroutines := range map[string]int{"2": 32, "3": 256, "6": 32, "7": 256, "18": 64, "19": 64} {
+	for id, goroutines := range map[string]int{"2": 32, "3": 256, "6": 32, "7": 256, "16": 64, "18": 64, "19": 64} {
 		if chosen, err := Select(id); err != nil || chosen[0].Goroutines != goroutines {
 			t.Errorf("scenario %s: %v", id, err)
 		}
@@ -180,19 +185,19 @@ func TestSteepestFall(t *testing.T) {
 	}
 	r := &runner{Scenario: &Scenario{Sides: append(Base.points(1), points...)}, samples: *o}
 	c := r.curves()
-	if len(c) != 1 || c[0].Name != "ours" || !slices.Equal(c[0].Goroutines, []int{2, 4, 8}) || !slices.Equal(c[0].Throughput, []float64{400, 300, 600}) {
+	if len(c) != 1 || c[0].Name != "ours" || !slices.Equal(c[0].X, []int{2, 4, 8}) || !slices.Equal(c[0].Y, []float64{400, 300, 600}) {
 		t.Errorf("%+v", c)
 	}
 }
 
 func TestCurvesArePlotted(t *testing.T) {
 	r := exampleReport()
-	r.Results = []*Result{{Name: "curves", Curves: []Curve{{"base", []int{1, 2}, []float64{10, 11}}, {"ours", []int{1, 2, 512}, []float64{10, 20, 5000}}}}}
+	r.Results = []*Result{{Name: "curves", Curves: []Curve{{Name: "base", X: []int{1, 2}, Y: []float64{10, 11}}, {Name: "ours", X: []int{1, 2, 512}, Y: []float64{10, 20, 5000}}}}}
 	files, err := r.Plot(t.TempDir(), "svg")
 	if err != nil || len(files) != 1 || !strings.HasSuffix(files[0], "curves.svg") {
 		t.Errorf("%q, %v", files, err)
 	}
-	r.Results[0].Curves = []Curve{{"one", []int{1}, []float64{10}}}
+	r.Results[0].Curves = []Curve{{Name: "one", X: []int{1}, Y: []float64{10}}}
 	if _, err := r.Plot(t.TempDir(), "png"); err != nil {
 		t.Error(err)
 	}

@@ -33,6 +33,8 @@ type Side struct {
 	curve string
 	// goroutines replaces the scenario's number for a point of a curve.
 	goroutines int
+	// at is where on its curve the point is; with 0 it is goroutines.
+	at int
 }
 
 // The two sides of most scenarios.
@@ -67,6 +69,16 @@ func (s Side) points(goroutines ...int) (points []Side) {
 	for _, n := range goroutines {
 		p := s.named(fmt.Sprintf("%s, %d", s.Name, n))
 		p.curve, p.goroutines = s.Name, n
+		points = append(points, p)
+	}
+	return points
+}
+
+// across are the side doing the work for each of the numbers, as a curve.
+func (s Side) across(work func(n int) func(w World) Work, numbers ...int) (points []Side) {
+	for _, n := range numbers {
+		p := s.named(fmt.Sprintf("%s, %d", s.Name, n)).by(work(n))
+		p.curve, p.at = s.Name, n
 		points = append(points, p)
 	}
 	return points

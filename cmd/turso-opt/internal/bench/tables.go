@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/turso-opt/turso-opt/cmd/turso-opt/internal/target"
@@ -18,6 +19,9 @@ import (
 type World struct {
 	prefix  string
 	divisor int
+	// written is what has been written to a table, by its name; it is one for all who
+	// have the World.
+	written *sync.Map
 }
 
 // table is a name that no other run uses.
@@ -34,7 +38,7 @@ func MakeTables(ctx context.Context, t *target.Target, setup func(World) []strin
 	if _, err := rand.Read(id[:]); err != nil {
 		return w, nil, err
 	}
-	w = World{prefix: "turso_opt_bench_" + hex.EncodeToString(id[:]) + "_", divisor: divisor}
+	w = World{prefix: "turso_opt_bench_" + hex.EncodeToString(id[:]) + "_", divisor: divisor, written: new(sync.Map)}
 	db, err := Ours.Open(t.Config, 1)
 	if err != nil {
 		return w, nil, err
