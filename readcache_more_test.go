@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -188,6 +189,41 @@ func TestCacheKeepsOnlyFunctionsOfTables(t *testing.T) {
 		}
 		if n := cacheStats(t, db); n.Hits != 1 {
 			t.Errorf("a result without rows, or one under another comment, is not kept: %+v", n)
+		}
+	})
+}
+
+// A result that is too large for one answer does not show the version of the schema,
+// and nobody else can read it: it is not kept, and once that is known nobody waits for
+// another's.
+func TestCacheDoesNotKeepLargeResults(t *testing.T) {
+	t.Parallel()
+	inModes(t, cacheModes[:2], func(t *testing.T, e *env) {
+		db, other := e.open(t, "cache=1GiB", "cache_lease=1h"), e.open(t)
+		makeLarge(t, db)
+		const q = "SELECT * FROM v"
+		mustExec(t, db, "CREATE VIEW v AS "+large)
+		if err := tursoopt.LearnSchema(context.Background(), db); err != nil {
+			t.Fatal(err)
+		}
+		readLarge(t, query(t, db, q), 1, largeRows)
+		// The view becomes another, whose result depends on another table.
+		mustExec(t, other, "BEGIN IMMEDIATE; DROP VIEW v; ALTER TABLE big RENAME TO bigger; CREATE VIEW v AS "+strings.Replace(large, "big", "bigger", 1)+"; COMMIT")
+		first := query(t, db, q)
+		readLarge(t, first, 1, 10)
+		readLarge(t, query(t, db, q), 1, largeRows) // while the first is read
+		readLarge(t, first, 11, largeRows)
+		mustExec(t, db, "DELETE FROM bigger WHERE a > 1")
+		if n := len(queryAny(t, db, q)); n != 3 {
+			t.Errorf("%d values after a write to the table that the view reads now", n)
+		}
+		if n := cacheStats(t, db); n.Hits != 0 || n.Coalesced != 0 {
+			t.Errorf("%+v", n)
+		}
+		for _, x := range cacheStats(t, db).Texts {
+			if x.SQL == q && x.Fills != 0 {
+				t.Errorf("%+v", x)
+			}
 		}
 	})
 }
