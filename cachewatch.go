@@ -20,7 +20,11 @@ var _ stream.Watch = (*readCache)(nil)
 // A schemaWatch is what is known of the database's schema.
 type schemaWatch struct {
 	// known is what the shadow has; nil before the first time.
-	known   atomic.Pointer[knownSchema]
+	known atomic.Pointer[knownSchema]
+	// last is the version that it had last, and used when it was last asked, by the
+	// clock of the Shared.
+	last    atomic.Int64
+	used    atomic.Uint64
 	loading atomic.Bool
 	mu      sync.Mutex
 	nextTry time.Time
@@ -38,6 +42,9 @@ func (rc *readCache) current() *knownSchema {
 	k := rc.schema.known.Load()
 	if k == nil || k.moves != rc.cache.Moves() {
 		return nil
+	}
+	if shared := rc.connector.cfg.Shared; shared != nil {
+		shared.schemas.use(rc)
 	}
 	return k
 }
@@ -179,8 +186,23 @@ func (rc *readCache) load(ctx context.Context) error {
 	if err := rc.shadow.Load(schema); err != nil {
 		return err
 	}
+	if last := rc.schema.last.Swap(schema.Version); last != 0 && last != schema.Version && rc.cache.Moves() == moves {
+		// It has changed while there was no copy, and nobody looked.
+		rc.cache.Moved()
+		moves++
+	}
 	rc.schema.known.Store(&knownSchema{version: schema.Version, moves: moves})
+	if shared := rc.connector.cfg.Shared; shared != nil {
+		shared.schemas.add(rc)
+	}
 	return nil
+}
+
+// unload frees the copy of the schema, until it is needed again. Writes count as
+// writing everything meanwhile.
+func (rc *readCache) unload() {
+	rc.schema.known.Store(nil)
+	rc.shadow.Unload()
 }
 
 var errSchema = errors.New("turso-opt: the server's answer is not a schema")

@@ -81,3 +81,21 @@ func Untraced(db *sql.DB) func() {
 		}
 	}
 }
+
+// What a Shared keeps of all its Connectors.
+const MaxSchemas = maxSchemas
+
+// SharedSchemas is how many copies of schemas there are.
+func SharedSchemas(s *Shared) int { return s.schemas.count() }
+
+// SharedCacheUsage is how many results are kept, and how many bytes they take.
+func SharedCacheUsage(s *Shared) (entries, bytes uint64) {
+	u := s.results.Usage()
+	return u.Entries, u.Bytes
+}
+
+// KnowsSchema tells whether db's cache has a copy of the schema.
+func KnowsSchema(db *sql.DB) bool { return db.Driver().(*Driver).connector.reads.current() != nil }
+
+// URLOf is where db's database is.
+func URLOf(db *sql.DB) string { return db.Driver().(*Driver).connector.cfg.URL }

@@ -107,12 +107,19 @@ func newReadCache(c *Connector) *readCache {
 	if d := lostForTests.Load(); d > 0 {
 		lost = time.Duration(d)
 	}
-	rc.cache = cache.New(cache.Config{Bytes: cfg.Cache, Lease: cfg.cacheLease(), TTL: cfg.cacheTTL(),
+	var results *cache.Store
+	if cfg.Shared != nil {
+		results = cfg.Shared.results
+	}
+	rc.cache = cache.New(cache.Config{Store: results, Bytes: cfg.Cache, Lease: cfg.cacheLease(), TTL: cfg.cacheTTL(),
 		Revalidate: cfg.StaleWhileRevalidate, Patience: lost, Clock: clock})
 	return rc
 }
 
 func (rc *readCache) close() {
+	if shared := rc.connector.cfg.Shared; shared != nil {
+		shared.schemas.remove(rc)
+	}
 	rc.cache.Close()
 	_ = rc.shadow.Close() // a database in memory
 }

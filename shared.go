@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/turso-opt/turso-opt/internal/cache"
 	"github.com/turso-opt/turso-opt/internal/hranahttp"
 	"github.com/turso-opt/turso-opt/internal/sqltext"
 )
@@ -24,6 +25,11 @@ type SharedConfig struct {
 	// zero means DefaultSharedStmtCache, negative that each keeps its own.
 	// Config.StmtCache still bounds how many of them a Connector knows.
 	StmtCache int
+	// Cache is how many bytes of results of reads are kept for all Connectors
+	// together, from MinCache: they all have a cache then, which Config.Cache may
+	// repeat. Zero means that none has. What says how old a result may be stays with
+	// each Config.
+	Cache int64
 	// Proxy, TLSConfig, DialContext, ConnectTimeout and those that follow are the
 	// connections'.
 	Proxy             string
@@ -41,11 +47,12 @@ type SharedConfig struct {
 }
 
 // A Shared is what the Connectors of one process may share that has a database for
-// each tenant: the connections to each host, TLS sessions, SQL texts and timers. A
+// each tenant: the connections to each host, TLS sessions, SQL texts, timers, and the
+// room for results of reads. A
 // Connector on it that is idle owns no goroutine, timer or connection, and 10,000
 // of them are as quick as one; database/sql itself has a goroutine for each sql.DB
 // that is open, and OpenDB's controller another. What is a tenant's own stays with its Connector:
-// tokens, the server's streams, and what running a text has taught.
+// tokens, the server's streams, what running a text has taught, and every result.
 //
 // It is safe for concurrent use, starts nothing before the first statement, and
 // must be closed.
@@ -53,7 +60,9 @@ type Shared struct {
 	cfg       SharedConfig
 	transport *hranahttp.Transport
 	stmts     *sqltext.Cache // nil for none
-	err       error          // in cfg, told by NewConnector
+	results   *cache.Store   // nil for none
+	schemas   sharedSchemas
+	err       error // in cfg, told by NewConnector
 
 	mu         sync.Mutex
 	closed     bool
@@ -68,6 +77,7 @@ func NewShared(cfg SharedConfig) *Shared {
 	c := Config{
 		URL: "http://localhost", Proxy: cfg.Proxy, KeepAlive: cfg.KeepAlive, StaleAfter: cfg.StaleAfter, PingTimeout: cfg.PingTimeout,
 		KeepAliveIdleStop: cfg.KeepAliveIdleStop, WarmConns: cfg.WarmConns, ConnectTimeout: cfg.ConnectTimeout,
+		Cache: cfg.Cache,
 	}
 	s.err = c.validate()
 	s.transport = hranahttp.NewTransport(hranahttp.TransportConfig{
@@ -79,6 +89,9 @@ func NewShared(cfg SharedConfig) *Shared {
 	}
 	if size > 0 {
 		s.stmts = sqltext.NewCache(size)
+	}
+	if cfg.Cache > 0 {
+		s.results = cache.NewStore(cfg.Cache)
 	}
 	return s
 }
@@ -112,7 +125,10 @@ func (s *Shared) apply(cfg *Config) error {
 		return sharedField("WarmConns")
 	case cfg.Proxy != "" && cfg.Proxy != own.Proxy:
 		return sharedField("Proxy")
+	case cfg.Cache != 0 && cfg.Cache != own.Cache:
+		return errors.New("turso-opt: Cache: belongs to all Connectors of the Shared, and differs from SharedConfig.Cache")
 	}
+	cfg.Cache = own.Cache
 	cfg.WarmConns, cfg.Proxy = own.WarmConns, own.Proxy
 	return nil
 }
@@ -169,5 +185,8 @@ func (s *Shared) Close() error {
 	}
 	wg.Wait()
 	s.transport.Close()
+	if s.results != nil {
+		s.results.Close()
+	}
 	return errors.Join(errs...)
 }

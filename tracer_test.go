@@ -353,7 +353,7 @@ func TestTracerOfCacheAndShared(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, embeddedModes[0])
 	rec, dials := &record{}, &record{}
-	shared := tursoopt.NewShared(tursoopt.SharedConfig{Tracer: dials})
+	shared := tursoopt.NewShared(tursoopt.SharedConfig{Tracer: dials, Cache: 1 << 20})
 	db := e.openConfig(t, func(c *tursoopt.Config) { c.Tracer, c.Cache, c.Shared, c.CacheLease = rec, 1<<20, shared, time.Hour })
 	t.Cleanup(func() { shared.Close() })
 	mustExec(t, db, "CREATE TABLE t (a)")

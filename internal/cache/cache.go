@@ -60,6 +60,7 @@ func New(cfg Config) *Cache {
 		c.store = NewStore(cfg.Bytes)
 	}
 	c.open, c.clock, c.patience, c.few = map[*Write]struct{}{}, cfg.Clock, cfg.Patience, c.shared
+	c.known.few = c.shared
 	return c
 }
 

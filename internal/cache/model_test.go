@@ -58,6 +58,7 @@ type mapStore map[uint64]*entry
 func (m mapStore) get(h uint64) *entry { return m[h] }
 func (m mapStore) set(e *entry)        { m[e.hash] = e }
 func (m mapStore) del(h uint64)        { delete(m, h) }
+func (m mapStore) usage() Usage        { return Usage{Entries: uint64(len(m))} }
 func (m mapStore) wait()               {}
 func (m mapStore) close()              {}
 

@@ -54,6 +54,7 @@ type store interface {
 	get(hash uint64) *entry
 	set(e *entry)
 	del(hash uint64)
+	usage() Usage
 	wait()
 	close()
 }
@@ -96,6 +97,14 @@ func (s *Store) Close() {
 	if kept != nil {
 		(*kept).close()
 	}
+}
+
+// Usage is that of all its Caches.
+func (s *Store) Usage() Usage {
+	if kept := s.kept.Load(); kept != nil {
+		return (*kept).usage()
+	}
+	return Usage{}
 }
 
 // keeper is what keeps entries, made if there is none; nil after Close.

@@ -12,6 +12,9 @@ import (
 const (
 	maxTexts  = 512
 	maxTables = 1024
+	// Of a Cache on a Store that others share.
+	fewTexts  = 64
+	fewTables = 128
 )
 
 // tally counts what has become of reads.
@@ -43,10 +46,18 @@ type table struct {
 
 // known are the texts and tables that are counted.
 type known struct {
+	few     bool
 	mu      sync.Mutex
 	texts   map[string]*text
 	tables  map[string]*table
 	flights atomic.Uint64
+}
+
+func (k *known) places(most, few int) int {
+	if k.few {
+		return few
+	}
+	return most
 }
 
 // text is the one of a label, made if there is none; if there is no place the one
@@ -57,7 +68,7 @@ func (k *known) text(r *Reads) *text {
 	defer k.mu.Unlock()
 	t := k.texts[r.Label]
 	if t == nil {
-		if len(k.texts) >= maxTexts {
+		if len(k.texts) >= k.places(maxTexts, fewTexts) {
 			k.forget()
 		}
 		t = &text{label: r.Label}
@@ -89,7 +100,7 @@ func (k *known) forget() {
 // table is the one of a name, nil if there are too many. The mutex is held.
 func (k *known) table(name string) *table {
 	t := k.tables[name]
-	if t == nil && len(k.tables) < maxTables {
+	if t == nil && len(k.tables) < k.places(maxTables, fewTables) {
 		if k.tables == nil {
 			k.tables = map[string]*table{}
 		}

@@ -75,6 +75,15 @@ func (s *Shadow) Analyze(sql string) *Access {
 	}
 }
 
+// Unload frees the copy of the schema. Every text is Unknown until a Load succeeds.
+func (s *Shadow) Unload() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m := s.current.Swap(nil); m != nil {
+		_ = m.close() // a database in memory that nobody will ask again
+	}
+}
+
 // Close frees the copy of the schema. Every text is Unknown from then on. It may
 // be called more than once.
 func (s *Shadow) Close() error {
