@@ -37,10 +37,11 @@ type knownSchema struct {
 	moves   uint64
 }
 
-// current is what is known of the schema, nil if that is not what it is now.
+// current is what is known of the schema, nil if that is not what it is now, or if a
+// replica has told it.
 func (rc *readCache) current() *knownSchema {
 	k := rc.schema.known.Load()
-	if k == nil || k.moves != rc.cache.Moves() {
+	if k == nil || k.moves != rc.cache.Moves() || rc.replica.Load() {
 		return nil
 	}
 	if shared := rc.connector.cfg.Shared; shared != nil {
@@ -134,6 +135,15 @@ func (rc *readCache) Seen(version int64) {
 	}
 }
 
+// Replica ends the cache's work: what a replica answers may be from before what the
+// same program has read or written elsewhere, and its schema is not the one that
+// writes meet. Without a cache it is asked for what the program has seen.
+func (rc *readCache) Replica() {
+	rc.replica.Store(true)
+	rc.cache.Moved()
+	rc.connector.log.Info("turso-opt: the server is a replica: nothing is cached")
+}
+
 // askSchema reads the schema and its version at one moment.
 const askSchema = "SELECT v.schema_version, s.type, s.name, s.tbl_name, s.sql" +
 	" FROM pragma_schema_version AS v LEFT JOIN sqlite_schema AS s ORDER BY s.rowid"
@@ -145,7 +155,7 @@ const learnAgain = 500 * time.Millisecond
 // cached, and writes count as writing everything.
 func (rc *readCache) learn() {
 	w := &rc.schema
-	if !w.loading.CompareAndSwap(false, true) {
+	if rc.replica.Load() || !w.loading.CompareAndSwap(false, true) {
 		return
 	}
 	w.mu.Lock()
@@ -169,6 +179,9 @@ func (rc *readCache) learn() {
 
 // load gives the schema to the shadow.
 func (rc *readCache) load(ctx context.Context) error {
+	if err := rc.connector.pool.LearnRole(ctx); err != nil {
+		return err
+	}
 	moves := rc.cache.Moves()
 	resp, err := rc.connector.pool.Do(ctx, &exec.Request{Class: exec.Read,
 		Stmts: []exec.Stmt{{SQL: askSchema, WantRows: true, Note: new(exec.Note)}}})

@@ -93,6 +93,7 @@ type readCache struct {
 	cache     *cache.Cache
 	shadow    *shadow.Shadow
 	schema    schemaWatch
+	replica   atomic.Bool // the server is one
 	ttl       tableTTL
 }
 

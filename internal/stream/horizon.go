@@ -91,14 +91,11 @@ func (h *horizon) learn(class exec.Class, asked uint64, results []hrana.StreamRe
 		switch r := &results[i]; {
 		case r.Stmt != nil:
 			told = max(told, r.Stmt.ReplicationIndex)
-			h.learnRole(class, r.Stmt)
 		case r.Batch != nil:
 			told = max(told, r.Batch.ReplicationIndex)
-			for _, step := range r.Batch.Steps {
-				h.learnRole(class, step)
-			}
 		}
 	}
+	h.learnRoles(class, results)
 	role := h.role.Load()
 	switch {
 	case told > 0 && told < asked:
@@ -121,6 +118,20 @@ func (h *horizon) learnRole(class exec.Class, r *exec.Result) {
 		h.setRole(primaryRole)
 	case r.ServerTime == 0:
 		h.setRole(replicaRole)
+	}
+}
+
+// learnRoles is learnRole of all answers to a request.
+func (h *horizon) learnRoles(class exec.Class, results []hrana.StreamResult) {
+	for i := range results {
+		switch r := &results[i]; {
+		case r.Stmt != nil:
+			h.learnRole(class, r.Stmt)
+		case r.Batch != nil:
+			for _, step := range r.Batch.Steps {
+				h.learnRole(class, step)
+			}
+		}
 	}
 }
 

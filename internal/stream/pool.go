@@ -53,6 +53,8 @@ type Pool struct {
 	closeOnce sync.Once
 	// watch is nil unless somebody wants to know.
 	watch Watch
+	// askedRole: the server has been asked what it is; toldReplica: watch has been told.
+	askedRole, toldReplica atomic.Bool
 
 	// served is the server's time for requests that told it.
 	served histogram.Histogram

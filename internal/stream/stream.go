@@ -223,6 +223,7 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 	}
 	o := p.outcome(&c, results)
 	if s.pool.watch != nil {
+		s.pool.sawRole(class, results)
 		s.answered(write, p, o, readVersion(results, c.version))
 	}
 	s.learn(p, o)

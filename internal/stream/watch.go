@@ -22,6 +22,10 @@ type Watch interface {
 	// Seen is called with the version that an answer shows, before anybody gets the
 	// answer; 0 if it shows none.
 	Seen(version int64)
+	// Replica is called once, if the server turns out to be a replica: it tells its own
+	// schema, and what is written meets the primary's. It is called before anybody gets
+	// the answer that has told.
+	Replica()
 }
 
 // A WriteSet is what the statements of a transaction may change.
@@ -98,8 +102,8 @@ func (s *Stream) beginWrite(class exec.Class, p *Plan) Write {
 // answered tells the watch what an answer shows.
 func (s *Stream) answered(w Write, p *Plan, o *Outcome, version int64) {
 	s.pool.watch.Seen(version)
-	if s.pool.horizon.role.Load() == replicaRole {
-		version = 0 // it is the replica's, and writes meet the primary's
+	if s.pool.Replica() {
+		version = 0 // it is the replica's
 	}
 	for i := range o.Results {
 		if r := o.Results[i].Result; r != nil {
