@@ -126,9 +126,9 @@ const (
 	// by then, and those who wait need another.
 	grantMemory = 500 * time.Millisecond
 
-	// shrinkBy is the part of the size that is given up after each cooldown, and
-	// idleBy the part when nothing has been in use.
-	shrinkBy, idleBy = 0.2, 0.5
+	// shrinkBy is the part of the size that is given up after each cooldown, idleBy the
+	// part when nothing has been in use, and excessBy that of what was not needed.
+	shrinkBy, idleBy, excessBy = 0.2, 0.5, 0.5
 )
 
 // Observe takes an interval into account.
@@ -189,7 +189,9 @@ func (p *Pool) measure(s PoolSample) {
 		p.backlog = 1
 	}
 	if usual := p.rate * secs; came > usual+surprise*(math.Sqrt(usual)+1) {
-		p.rate = came / secs
+		// At least so many, that is, as far as one interval tells: more show in those who
+		// wait, and a guess too high would be kept for a cooldown.
+		p.rate = max(p.rate, (came-math.Sqrt(came))/secs)
 	} else {
 		p.rate += (came/secs - p.rate) * (1 - fade(s.Interval, rateMemory))
 	}
@@ -239,7 +241,7 @@ func (p *Pool) shrink(s PoolSample, used, need float64) PoolDecision {
 	if p.peak < 1.5 {
 		by = idleBy
 	}
-	step := max(1, int(float64(p.size)*by))
+	step := max(1, int(float64(p.size)*by), int((float64(p.size)-p.peak)*excessBy))
 	next := max(whole(p.peak), p.size-step, p.cfg.Min)
 	p.quiet, p.peak = 0, 0
 	if next > p.size-(step+3)/4 {

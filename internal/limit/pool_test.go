@@ -77,12 +77,12 @@ func TestPoolShrinksSlowly(t *testing.T) {
 	s.run(time.Minute)
 	size := 100
 	for _, d := range s.changes {
-		if d.Change != Shrunk || size-d.Size > size/5 || !strings.Contains(d.Reason, "need") {
+		if d.Change != Shrunk || size-d.Size > max(size/5, (size-30)/2+1) || !strings.Contains(d.Reason, "need") {
 			t.Errorf("from %d: %+v", size, d)
 		}
 		size = d.Size
 	}
-	if len(s.changes) < 4 {
+	if len(s.changes) < 3 {
 		t.Errorf("%d steps from 100 to %d", len(s.changes), size)
 	}
 	// The most that was needed in the time counts, not the last.
