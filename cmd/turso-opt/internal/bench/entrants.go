@@ -31,11 +31,19 @@ func (r *runner) open(ctx context.Context) (err error) {
 		if side.Name == Ours.Name {
 			cfg = r.tap.through(cfg)
 		}
-		if r.dbs[side.pool()], err = side.Open(cfg, r.goroutines()); err != nil {
+		if r.dbs[side.pool()], err = side.Open(cfg, r.callers()); err != nil {
 			return fmt.Errorf("%s: %w", side.Name, err)
 		}
 	}
 	return nil
+}
+
+// callers is how many connections a pool should be able to keep.
+func (r *runner) callers() int {
+	if r.Arrivals != nil {
+		return maxConns
+	}
+	return r.goroutines()
 }
 
 func (r *runner) close() {
@@ -55,6 +63,11 @@ func (r *runner) measure(ctx context.Context, side Side, load Load) (Sample, err
 		load.Goroutines = r.pipe.atOnce()
 		return load.Run(ctx, nil, r.pipe.work)
 	}
+	if r.Arrivals != nil {
+		g := r.ground(side)
+		p := &programme{parts: r.Arrivals, length: load.Time, link: g.link, rtt: r.rtt}
+		return p.run(ctx, r.dbs[side.pool()], r.workOf(side, g.world))
+	}
 	load.Goroutines = r.goroutinesOf(side)
 	follow := r.pipe != nil && side.Name == Ours.Name
 	if follow {
@@ -70,7 +83,7 @@ func (r *runner) measure(ctx context.Context, side Side, load Load) (Sample, err
 // warm has each side do some of the work before anything is measured, so that
 // connections exist, versions are agreed on and caches are as they will be.
 func (r *runner) warm(ctx context.Context) error {
-	if r.Once {
+	if r.Once || r.Arrivals != nil {
 		return nil
 	}
 	for _, side := range r.sides() {
@@ -89,9 +102,15 @@ func (r *runner) warm(ctx context.Context) error {
 	return r.pipe.tune(ctx, r.opts.Time/time.Duration(4*r.opts.Rounds))
 }
 
+// arrivalsShare is what part of a side's time one load of a programme gets.
+const arrivalsShare = 2
+
 // slice is the time of one side in one round. Curves have many points, and get
 // less for each.
 func (r *runner) slice(side Side) time.Duration {
+	if r.Arrivals != nil {
+		return r.opts.Time / arrivalsShare
+	}
 	slice := r.opts.Time / time.Duration(r.opts.Rounds)
 	if side.curve != "" {
 		slice /= 4

@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/turso-opt/turso-opt/cmd/turso-opt/internal/ui"
@@ -42,8 +43,15 @@ func (r *Report) Markdown(w io.Writer) error {
 	return err
 }
 
+func (s *Result) goroutines() string {
+	if s.Goroutines == 0 {
+		return "as many as come"
+	}
+	return strconv.Itoa(s.Goroutines)
+}
+
 func (s *Result) markdown(b *strings.Builder) error {
-	fmt.Fprintf(b, "\n## %s. %s\n\n%s\n\nGoroutines: %d. Network: %s.\n\n", s.ID, s.Title, s.About, s.Goroutines, s.network())
+	fmt.Fprintf(b, "\n## %s. %s\n\n%s\n\nGoroutines: %s. Network: %s.\n\n", s.ID, s.Title, s.About, s.goroutines(), s.network())
 	if s.Error != "" {
 		fmt.Fprintf(b, "**Failed**: %s\n", s.Error)
 		return nil

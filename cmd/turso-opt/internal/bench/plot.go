@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -48,6 +49,9 @@ func (r *Report) Plot(dir, format string) (files []string, err error) {
 		draw := s.plotLatencies
 		if len(s.Curves) > 0 {
 			draw = s.plotCurves
+		}
+		if slices.ContainsFunc(s.Sides, func(side SideResult) bool { return len(side.Loads) > 0 }) {
+			draw = s.plotLoads
 		}
 		p, lines, err := draw()
 		if err != nil {

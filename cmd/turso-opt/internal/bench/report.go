@@ -28,11 +28,12 @@ type Report struct {
 
 // A Result is a scenario's.
 type Result struct {
-	ID         string        `json:"id"`
-	Name       string        `json:"name"`
-	Title      string        `json:"title"`
-	About      string        `json:"about"`
-	Server     string        `json:"server"`
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Title  string `json:"title"`
+	About  string `json:"about"`
+	Server string `json:"server"`
+	// Goroutines is 0 where callers come by themselves.
 	Goroutines int           `json:"goroutines"`
 	RTT        time.Duration `json:"rtt_ns"`
 	// LinkRTT is how long a byte takes to and fro through the emulated network
@@ -56,6 +57,8 @@ type SideResult struct {
 	Failure string `json:"failure,omitempty"`
 	// Latencies has 200 quantiles of the latency in seconds, evenly spaced.
 	Latencies []float64 `json:"latency_quantiles,omitempty"`
+	// Loads are those of a scenario in which callers come by themselves.
+	Loads []LoadResult `json:"loads,omitempty"`
 }
 
 // Measured is a figure with its value.
@@ -119,7 +122,7 @@ func (r *runner) read(result *Result) {
 	result.LinkRTT = r.linkRTT()
 	for _, side := range r.sides() {
 		all := merge(r.samples.rounds[side.Name])
-		sr := SideResult{Name: side.Name, Ops: len(all.Latencies), Failure: r.failed[side.Name]}
+		sr := SideResult{Name: side.Name, Ops: len(all.Latencies), Failure: r.failed[side.Name], Loads: all.loads()}
 		for i := range quantiles {
 			if len(all.Latencies) > 1 {
 				sr.Latencies = append(sr.Latencies, quantile(all.Latencies, float64(i+1)/quantiles))
@@ -130,6 +133,9 @@ func (r *runner) read(result *Result) {
 	result.Curves = r.curves()
 	if r.pipe != nil {
 		result.Notes = append(result.Notes, r.pipe.note())
+	}
+	if r.Tell != nil {
+		result.Notes = append(result.Notes, r.Tell(&r.samples)...)
 	}
 	if !r.countable && r.wantsCounts() {
 		result.Notes = append(result.Notes, target.ErrNotCountable.Error())

@@ -87,6 +87,9 @@ func runOne(ctx context.Context, s *Scenario, o Options, report *Report) (result
 	r := &runner{Scenario: s, opts: o, rtt: s.RTT, failed: map[string]string{}}
 	r.samples = observed{rounds: map[string][]Sample{}, counted: map[string][]Sample{}}
 	result = &Result{ID: s.ID, Name: s.Name, Title: s.Title, About: s.About, Goroutines: s.goroutines()}
+	if s.Arrivals != nil {
+		result.Goroutines = 0
+	}
 	defer func() {
 		for _, g := range r.all {
 			err = errors.Join(err, g.close())
@@ -148,6 +151,9 @@ func (r *runner) rounds(ctx context.Context) error {
 	n := r.opts.Rounds
 	if r.Once {
 		load.Ops, n = 1, 1
+	}
+	if r.Arrivals != nil {
+		n = 1
 	}
 	for round := range n {
 		if err := r.calibrate(ctx); err != nil {

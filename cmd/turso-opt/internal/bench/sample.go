@@ -33,6 +33,8 @@ type Sample struct {
 	Seen, Stale int
 	// Weight and Accounted are what the tasks weighed, in bytes.
 	Weight, Accounted float64
+	// Arrivals are of a programme of loads, one for each.
+	Arrivals []ArrivalSample
 }
 
 // merge makes one sample of those of several rounds.
@@ -48,6 +50,7 @@ func merge(rounds []Sample) (all Sample) {
 		all.Weight += s.Weight / float64(len(rounds))
 		all.Accounted += s.Accounted / float64(len(rounds))
 		all.Latencies = append(all.Latencies, s.Latencies...)
+		all.Arrivals = append(all.Arrivals, s.Arrivals...)
 		all.Usage.CPU += s.Usage.CPU
 		all.Usage.HasCPU = all.Usage.HasCPU && s.Usage.HasCPU
 		all.Usage.Allocs += s.Usage.Allocs

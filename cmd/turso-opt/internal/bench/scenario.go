@@ -30,6 +30,11 @@ type Scenario struct {
 	// Once has each side do one operation in one round, for operations that take
 	// seconds.
 	Once bool
+	// Arrivals replaces the goroutines by a programme of loads, one after the other,
+	// in a single round; Work's first Task is run by any number of callers at once.
+	Arrivals []Arrival
+	// Tell gives what there is to say beside the figures; may be nil.
+	Tell func(o *observed) []string
 	// Counted is the number of operations of each goroutine in a pass of its own
 	// through a counting network of the same RTT. A scenario with an RTT counts
 	// in its rounds and needs none.

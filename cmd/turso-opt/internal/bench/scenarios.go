@@ -82,6 +82,7 @@ var Scenarios = []*Scenario{
 		Figures: []Figure{of(Ours, PeakHeap).atMost(32e6).always(), of(Base, PeakHeap), of(Ours, P50).named("time"), of(Base, P50).named("time")},
 	},
 	keepAlive,
+	poolScenario,
 	{
 		ID: "15", Name: "prepared", Title: "prepared point SELECT, client CPU",
 		About: "The processor time that the client's process spends on one execution of a prepared statement, user and system together. " +

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/http"
@@ -23,6 +24,8 @@ type Side struct {
 	open func(cfg *tursoopt.Config) (*sql.DB, error)
 	// conns caps the connections; with 0 there are as many as goroutines.
 	conns int
+	// sizesItself: the size of its pool is not to be set.
+	sizesItself bool
 	// work is the side's own way to do what the scenario's Work does, nil if it
 	// has none.
 	work func(w World) Work
@@ -96,8 +99,8 @@ func (s Side) pool() string {
 // two idle connections would have most of them connect for every statement.
 func (s Side) Open(cfg *tursoopt.Config, goroutines int) (*sql.DB, error) {
 	db, err := s.open(cfg)
-	if err != nil {
-		return nil, err
+	if err != nil || s.sizesItself {
+		return db, err
 	}
 	if s.conns > 0 {
 		goroutines = min(goroutines, s.conns)
@@ -119,6 +122,14 @@ func openOurs(cfg *tursoopt.Config) (*sql.DB, error) {
 
 // openBase opens libsql-client-go itself, not this driver around it.
 func openBase(cfg *tursoopt.Config) (*sql.DB, error) {
+	c, err := baseConnector(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(c), nil
+}
+
+func baseConnector(cfg *tursoopt.Config) (driver.Connector, error) {
 	ep, err := target.EndpointOf(cfg)
 	if err != nil {
 		return nil, err
@@ -137,7 +148,7 @@ func openBase(cfg *tursoopt.Config) (*sql.DB, error) {
 	if err != nil {
 		return nil, errors.New("libsql-client-go refuses the URL") // the cause quotes it
 	}
-	return sql.OpenDB(c), nil
+	return c, nil
 }
 
 // CloseBase closes the connections that libsql-client-go leaves open: it uses
