@@ -15,6 +15,9 @@ var (
 	ErrTxLost = errors.New("turso-opt: the transaction is lost")
 	// ErrSessionLost: the server has dropped what the connection had set up.
 	ErrSessionLost = errors.New("turso-opt: the session's state is lost")
+	// ErrUnavailable: the server is down, as the requests before and a ping have
+	// shown. Nothing was sent, and nothing will be until it answers a ping.
+	ErrUnavailable = errors.New("turso-opt: the server is down")
 	// ErrClosed: the Connector is closed.
 	ErrClosed = errors.New("turso-opt: closed")
 )
@@ -65,14 +68,16 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.cause }
 
-// Is makes the driver's own codes equal to ErrTxLost, ErrSessionLost and
-// ErrClosed; a transaction that the server took away is lost too.
+// Is makes the driver's own codes equal to ErrTxLost, ErrSessionLost,
+// ErrUnavailable and ErrClosed; a transaction that the server took away is lost too.
 func (e *Error) Is(target error) bool {
 	switch target {
 	case ErrTxLost:
 		return e.ServerCode == exec.CodeTxLost || e.ServerCode == "TRANSACTION_TIMEOUT"
 	case ErrSessionLost:
 		return e.ServerCode == exec.CodeSessionLost
+	case ErrUnavailable:
+		return e.ServerCode == exec.CodeUnavailable
 	case ErrClosed:
 		return e.ServerCode == exec.CodeClosed
 	}
@@ -84,7 +89,7 @@ func (e *Error) retryable() bool {
 		return false
 	}
 	switch {
-	case e.Code == 5, e.Code == 6, e.Is(ErrTxLost), e.ServerCode == "STREAM_EXPIRED":
+	case e.Code == 5, e.Code == 6, e.Is(ErrTxLost), e.Is(ErrUnavailable), e.ServerCode == "STREAM_EXPIRED":
 		return true
 	case e.HTTPStatus == 429, e.HTTPStatus == 503:
 		return true

@@ -30,7 +30,7 @@ var arrows = map[string][]string{
 	"internal/exec":      {},
 	"internal/sqltext":   {"internal/exec"},
 	"internal/hrana":     {"internal/exec"},
-	"internal/hranahttp": {"internal/histogram", "internal/hrana", "internal/http1", "internal/exec"},
+	"internal/hranahttp": {"internal/histogram", "internal/hrana", "internal/http1", "internal/exec", "internal/limit"},
 	"internal/http1":     {},
 	"internal/histogram": {},
 	"internal/stream":    {"internal/histogram", "internal/hranahttp", "internal/hrana", "internal/exec", "internal/sqltext", "internal/limit"},

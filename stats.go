@@ -14,6 +14,7 @@ type Stats struct {
 	Requests   RequestStats
 	Streams    StreamStats
 	KeepAlive  KeepAliveStats
+	Circuit    CircuitStats
 	// Took is how long requests have taken that the server has answered: from when
 	// they were ready to be sent to the last byte of the answer, so that waiting for
 	// a connection is in it and waiting for a lane is not. Results that are too
@@ -127,6 +128,7 @@ func (c *Connector) Stats() Stats {
 			Closed: streams.Closed, Pings: streams.Pings,
 		},
 		KeepAlive: c.keepAliveStats(),
+		Circuit:   c.circuitStats(),
 		Took:      snapshot(c.client.Took()),
 		Served:    snapshot(c.pool.Served()),
 		Cache:     c.cacheStats(),

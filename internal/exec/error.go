@@ -89,6 +89,9 @@ func (e *Error) Unwrap() error { return e.Err }
 const (
 	// CodeClosed: the connector is closed.
 	CodeClosed = "TURSO_OPT_CLOSED"
+	// CodeUnavailable: the server is down, and nothing is sent to it until it answers
+	// a ping.
+	CodeUnavailable = "TURSO_OPT_UNAVAILABLE"
 	// CodeTxLost: the transaction is not open any more on the server.
 	CodeTxLost = "TURSO_OPT_TX_LOST"
 	// CodeSessionLost: the stream that held the session's state is gone.

@@ -55,7 +55,9 @@ type Config struct {
 	// LateTimeout bounds an exchange whose caller has left; 0 is no limit.
 	LateTimeout time.Duration
 	// Trace is told what the client does; nil if nobody is.
-	Trace     *Trace
+	Trace *Trace
+	// Circuit has requests fail at once while the server is down.
+	Circuit   bool
 	UserAgent string
 	Logger    *slog.Logger
 }
@@ -86,6 +88,7 @@ type Client struct {
 	places    places
 	home      *Endpoint
 	keeper    *keeper // of home
+	circuit   circuit
 
 	life    context.Context // ends when Close stops waiting
 	end     context.CancelFunc
@@ -124,6 +127,7 @@ func newClient(cfg Config, proxy func(*http.Request) (*url.URL, error)) *Client 
 	}
 	c.home = c.newEndpoint(cfg.URL, cfg.Host, true)
 	c.keeper = c.home.place.keeper
+	c.circuit.client, c.circuit.off = c, !cfg.Circuit
 	c.fixed, c.badField = fixedHeader(&c.cfg)
 	if cfg.Token == nil {
 		c.auth.current.Store(c.newCredentials(""))
@@ -182,6 +186,7 @@ func (c *Client) Refuse() {
 	} else {
 		c.keeper.leave(c)
 	}
+	c.circuit.close()
 }
 
 // Go runs f in a goroutine of the client's, with a context that ends when Close
@@ -194,6 +199,16 @@ func (c *Client) Go(f func(ctx context.Context)) bool {
 		defer c.running.Done()
 		f(context.WithValue(c.life, insideKey{}, c))
 	}()
+	return true
+}
+
+// besides runs f in a goroutine that Close ends, and does not wait for before.
+func (c *Client) besides(f func()) bool {
+	if c.enter(context.Background()) != nil {
+		return false
+	}
+	defer c.running.Done()
+	c.beside.Go(f)
 	return true
 }
 

@@ -150,6 +150,13 @@ func (k *keeper) goesOn() bool {
 	return false
 }
 
+// interval is the longest time between pings, also where none are sent.
+func (k *keeper) interval() time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.pace.interval()
+}
+
 func (k *keeper) learn(f func(p *pace)) {
 	k.mu.Lock()
 	f(&k.pace)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"time"
 
 	"github.com/turso-opt/turso-opt/internal/hrana"
@@ -47,13 +48,7 @@ func (c *Client) newPing(timeout time.Duration) (p *ping, ok bool) {
 // over sends the ping over one connection. An error means that there is no
 // answer, and that the connection has been closed.
 func (p *ping) over(idle http1.Idle) error {
-	c := p.client
-	req := http1.Request{Body: p.body}
-	if p.body != nil {
-		req.Head = c.home.calls[p.level][pipeline].headFor(p.cred, p.level, c.home.host)
-	} else {
-		req.Head = http1.AppendHead(nil, http.MethodGet, below(c.home.base, p.level.path()), c.home.host, p.cred.headers[hrana.JSON])
-	}
+	req := p.request()
 	return p.send(func(ctx context.Context) (int, error) {
 		resp, err := idle.Ask(ctx, &req)
 		if err != nil {
@@ -68,11 +63,7 @@ func (p *ping) over(idle http1.Idle) error {
 // byTransport sends the ping through net/http. fresh tells that it has dialled.
 func (p *ping) byTransport() (fresh bool, err error) {
 	c := p.client
-	u, header := below(c.home.base, p.level.path()), p.cred.headers[hrana.JSON]
-	var body *payload
-	if p.body != nil {
-		u, header, body = c.home.calls[p.level][pipeline].url, p.cred.headers[p.level.Encoding()], &payload{data: p.body}
-	}
+	u, header, body := p.message()
 	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { fresh = !info.Reused }}
 	err = p.send(func(ctx context.Context) (int, error) {
 		resp, err := c.transport.roundTrip(httptrace.WithClientTrace(ctx, trace), u, c.home.host, header, body)
@@ -85,6 +76,58 @@ func (p *ping) byTransport() (fresh bool, err error) {
 	return fresh, err
 }
 
+// anyhow sends the ping over whatever connection there is, or a new one, and gives
+// the Retry-After that came with the answer.
+func (p *ping) anyhow() (status int, retryAfter string, err error) {
+	c := p.client
+	err = p.send(func(ctx context.Context) (int, error) {
+		manner, err := c.transport.mannerOf(ctx, c.home.place)
+		if err != nil {
+			return 0, err
+		}
+		if manner == viaHTTP1 {
+			req := p.request()
+			resp, _, err := c.transport.pool.Do(ctx, &c.home.place.target, &req)
+			if err != nil {
+				return 0, err
+			}
+			status, retryAfter = resp.Status, string(resp.Get("retry-after"))
+			readError(resp)
+			return status, nil
+		}
+		u, header, body := p.message()
+		resp, err := c.transport.roundTrip(ctx, u, c.home.host, header, body)
+		if err != nil {
+			return 0, err
+		}
+		status, retryAfter = resp.StatusCode, resp.Header.Get("Retry-After")
+		readError(resp.Body)
+		return status, nil
+	})
+	return status, retryAfter, err
+}
+
+// request is the ping in HTTP/1.1.
+func (p *ping) request() http1.Request {
+	c := p.client
+	req := http1.Request{Body: p.body}
+	if p.body != nil {
+		req.Head = c.home.calls[p.level][pipeline].headFor(p.cred, p.level, c.home.host)
+	} else {
+		req.Head = http1.AppendHead(nil, http.MethodGet, below(c.home.base, p.level.path()), c.home.host, p.cred.headers[hrana.JSON])
+	}
+	return req
+}
+
+// message is the ping for net/http.
+func (p *ping) message() (u *url.URL, header http.Header, body *payload) {
+	c := p.client
+	if p.body != nil {
+		return c.home.calls[p.level][pipeline].url, p.cred.headers[p.level.Encoding()], &payload{data: p.body}
+	}
+	return below(c.home.base, p.level.path()), p.cred.headers[hrana.JSON], nil
+}
+
 // send makes one attempt. A token that is refused is fetched again now, so that
 // the next statement need not.
 func (p *ping) send(transmit func(ctx context.Context) (status int, err error)) error {
@@ -95,6 +138,9 @@ func (p *ping) send(transmit func(ctx context.Context) (status int, err error)) 
 	status, err := transmit(ctx)
 	if status != http.StatusOK {
 		c.counters.failed.Add(1)
+	}
+	if err == nil && !isDown(status) {
+		c.circuit.alive()
 	}
 	switch {
 	case err != nil:

@@ -37,12 +37,16 @@ func (c *Client) send(ctx context.Context, q *call) (answer, *exec.Error) {
 	if c.badField != nil {
 		return answer{}, encodeError(c.badField)
 	}
+	if down := c.circuit.refuses(q.ep); down != nil {
+		return answer{}, down
+	}
 	for renewed := false; ; renewed = true {
 		cred, err := c.credentials(ctx)
 		if err != nil {
 			return answer{}, err
 		}
 		a, err := c.transmit(ctx, q, cred)
+		c.circuit.observe(q.ep, err)
 		if err == nil {
 			return a, nil
 		}
@@ -139,6 +143,9 @@ func (c *Client) refused(q *call, h statusHead, text []byte) *exec.Error {
 func (c *Client) get(ctx context.Context, path string) (status int, contentType string, failed *exec.Error) {
 	if c.badField != nil {
 		return 0, "", encodeError(c.badField)
+	}
+	if down := c.circuit.refuses(c.home); down != nil {
+		return 0, "", down
 	}
 	cred, failed := c.credentials(ctx)
 	if failed != nil {

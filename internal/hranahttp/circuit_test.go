@@ -1,0 +1,304 @@
+package hranahttp
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/turso-opt/turso-opt/internal/exec"
+)
+
+// An outage is a network that leads to a server that may be down.
+type outage struct {
+	*network
+	client *Client
+	tries  atomic.Int32 // to dial
+	how    atomic.Pointer[behaviour]
+}
+
+// A behaviour may answer in the server's place, and then reports true.
+type behaviour func(w http.ResponseWriter, r *http.Request) bool
+
+// behave changes how the server behaves; nil for well.
+func (o *outage) behave(how behaviour) { o.how.Store(&how) }
+
+// inOutage runs a test in a bubble.
+func inOutage(t *testing.T, k KeepAlive, test func(t *testing.T, o *outage)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		o := &outage{network: newNetwork()}
+		o.before = func(w http.ResponseWriter, r *http.Request) bool {
+			how := o.how.Load()
+			return how != nil && *how != nil && (*how)(w, r)
+		}
+		o.client = newTestClient(t, "http://db.test", func(cfg *Config) {
+			cfg.KeepAlive, cfg.Encoding, cfg.Circuit = k, OnlyProtobuf, true
+			cfg.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				o.tries.Add(1)
+				return o.dial(ctx, network, addr)
+			}
+		})
+		test(t, o)
+		if err := o.client.Close(); err != nil {
+			t.Error(err)
+		}
+		o.server.Close()
+		<-o.served
+	})
+}
+
+// goDown stops the server: connections break, and dialling fails.
+func (o *outage) goDown() {
+	o.down.Store(true)
+	o.behave(func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) })
+}
+
+func (o *outage) comeBack() {
+	o.behave(nil)
+	o.down.Store(false)
+}
+
+// query makes one request.
+func (o *outage) query(ctx context.Context) *exec.Error {
+	_, err := o.client.Pipeline(ctx, o.client.Home(), o.client.Level(), query("SELECT 1"))
+	if err == nil {
+		return nil
+	}
+	return err.(*exec.Error)
+}
+
+// isRefused tells whether a request has failed without having been sent.
+func isRefused(e *exec.Error) bool {
+	return e != nil && e.Code == exec.CodeUnavailable && e.Proof == exec.NotExecuted && !e.StreamLost && e.Source == exec.FromClient
+}
+
+// open has requests fail until nothing more is sent.
+func (o *outage) open(t *testing.T) {
+	t.Helper()
+	for i := range downAfter {
+		if e := o.query(t.Context()); e == nil || isRefused(e) {
+			t.Fatalf("request %d: %v", i, e)
+		}
+	}
+	time.Sleep(time.Second) // the ping dials, and fails
+	if c := o.client.Circuit(); !c.Open || c.Opened != 1 {
+		t.Fatalf("%+v", c)
+	}
+}
+
+// While a server is down requests fail at once and nothing is sent but pings; it
+// is back within one interval of the keeper's, and at most lastProbe.
+func TestCircuit(t *testing.T) {
+	for name, k := range map[string]KeepAlive{
+		"pings": auto, "quick pings": {Interval: time.Second, Warm: 1, Timeout: 5 * time.Second},
+		"slow pings": {Interval: time.Minute, Warm: 1, Timeout: 5 * time.Second}, "no pings": {Timeout: 5 * time.Second},
+	} {
+		for _, down := range []time.Duration{2 * time.Second, 30 * time.Second, 4 * time.Minute} {
+			t.Run(name+" "+down.String(), func(t *testing.T) {
+				inOutage(t, k, func(t *testing.T, o *outage) {
+					ask(t, o.client)
+					o.goDown()
+					o.open(t)
+					dials, began := o.tries.Load(), time.Now()
+					for time.Since(began) < down {
+						now := time.Now()
+						e := o.query(t.Context())
+						if !isRefused(e) || !strings.Contains(e.Error(), "unreachable") || time.Since(now) != 0 {
+							t.Fatalf("%v after %v", e, time.Since(now))
+						}
+						time.Sleep(10 * time.Millisecond)
+					}
+					interval := min(o.client.keeper.interval(), lastProbe)
+					// The mean wait is half of the range, once it has grown, and the keeper
+					// dials for itself.
+					if n, most := int(o.tries.Load()-dials), 10+int(8*down/interval); n > most {
+						t.Errorf("%d dials in %v, want at most %d", n, down, most)
+					}
+					if c := o.client.Circuit(); c.Refused < uint64(down/(10*time.Millisecond)) || c.Probes < 2 {
+						t.Errorf("%+v", c)
+					}
+					o.comeBack()
+					// A ping that is under way takes 100 ms to fail.
+					time.Sleep(interval + 200*time.Millisecond)
+					if c := o.client.Circuit(); c.Open || c.Opened != 1 {
+						t.Errorf("it is back, and %+v", c)
+					}
+					ask(t, o.client)
+				})
+			})
+		}
+	}
+}
+
+// A proxy without a server behind it is as good as none, and what it asks for is
+// honoured.
+func TestCircuitOfAProxy(t *testing.T) {
+	for _, status := range []int{502, 503, 504} {
+		inOutage(t, auto, func(t *testing.T, o *outage) {
+			ask(t, o.client)
+			o.behave(func(w http.ResponseWriter, r *http.Request) bool {
+				w.Header().Set("Retry-After", "20")
+				w.WriteHeader(status)
+				return true
+			})
+			o.open(t)
+			if e := o.query(t.Context()); !isRefused(e) || e.Status != status {
+				t.Errorf("%d: %v", status, e)
+			}
+			probes := o.client.Circuit().Probes
+			time.Sleep(18 * time.Second)
+			if n := o.client.Circuit().Probes; n != probes {
+				t.Errorf("%d: %d pings before it is time", status, n-probes)
+			}
+			o.behave(nil)
+			time.Sleep(10 * time.Second)
+			ask(t, o.client)
+		})
+	}
+}
+
+// Nothing of this says that a server is down.
+func TestCircuitStaysClosed(t *testing.T) {
+	answer := func(status int) func(t *testing.T, o *outage) {
+		return func(t *testing.T, o *outage) {
+			o.behave(func(w http.ResponseWriter, r *http.Request) bool {
+				w.WriteHeader(status)
+				return true
+			})
+			o.query(t.Context())
+		}
+	}
+	for name, fail := range map[string]func(t *testing.T, o *outage){
+		"400": answer(400), "401": answer(401), "404": answer(404), "429": answer(429), "500": answer(500),
+		"contexts that end": func(t *testing.T, o *outage) {
+			o.behave(func(w http.ResponseWriter, r *http.Request) bool {
+				<-r.Context().Done()
+				return true
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if e := o.query(ctx); !errors.Is(e, context.DeadlineExceeded) {
+				t.Fatal(e)
+			}
+		},
+		"contexts that end while dialling": func(t *testing.T, o *outage) {
+			o.client.transport.pool.Suspect(&o.client.home.place.target, 0)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+			defer cancel()
+			o.query(ctx)
+			time.Sleep(time.Second)
+		},
+		// The ping, which has no statement, is answered.
+		"a statement that breaks its connection": func(t *testing.T, o *outage) {
+			o.behave(func(w http.ResponseWriter, r *http.Request) bool {
+				if r.ContentLength > 20 {
+					panic(http.ErrAbortHandler)
+				}
+				return false
+			})
+			o.query(t.Context())
+		},
+		"a statement that is too slow for a gateway": func(t *testing.T, o *outage) {
+			o.behave(func(w http.ResponseWriter, r *http.Request) bool {
+				if r.ContentLength > 20 {
+					w.WriteHeader(504)
+				}
+				return r.ContentLength > 20
+			})
+			o.query(t.Context())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inOutage(t, KeepAlive{Timeout: 5 * time.Second}, func(t *testing.T, o *outage) {
+				ask(t, o.client)
+				for range 10 * downAfter {
+					fail(t, o)
+					synctest.Wait()
+					if c := o.client.Circuit(); c.Open || c.Opened != 0 || c.Refused != 0 {
+						t.Fatalf("%+v", c)
+					}
+				}
+				o.behave(nil)
+				time.Sleep(time.Minute)
+				ask(t, o.client)
+			})
+		})
+	}
+}
+
+// A server that nobody wants is not pinged for ever; whoever comes then is let
+// through, and finds it down again.
+func TestCircuitIsForgotten(t *testing.T) {
+	inOutage(t, auto, func(t *testing.T, o *outage) {
+		ask(t, o.client)
+		o.goDown()
+		o.open(t)
+		time.Sleep(2 * auto.IdleStop)
+		c, dials := o.client.Circuit(), o.tries.Load()
+		if c.Open {
+			t.Errorf("%+v", c)
+		}
+		time.Sleep(time.Hour)
+		if got := o.client.Circuit(); got.Probes != c.Probes || o.tries.Load() != dials {
+			t.Errorf("%d pings, %d dials for nobody", got.Probes-c.Probes, o.tries.Load()-dials)
+		}
+		if e := o.query(t.Context()); e == nil || isRefused(e) {
+			t.Errorf("%v", e)
+		}
+		time.Sleep(time.Second)
+		if e := o.query(t.Context()); !isRefused(e) {
+			t.Errorf("%v", e)
+		}
+	})
+}
+
+// Many callers at once are refused all alike, and nothing is left when the client
+// is closed meanwhile.
+func TestCircuitClosesWithItsClient(t *testing.T) {
+	for _, after := range []time.Duration{0, 50 * time.Millisecond, 150 * time.Millisecond, 10 * time.Second} {
+		inOutage(t, auto, func(t *testing.T, o *outage) {
+			ask(t, o.client)
+			o.goDown()
+			var all sync.WaitGroup
+			for range 50 {
+				all.Go(func() {
+					for o.client.Circuit().Refused < 500 {
+						if e := o.query(context.Background()); e == nil || e.Code == exec.CodeClosed {
+							return
+						}
+						time.Sleep(time.Millisecond)
+					}
+				})
+			}
+			time.Sleep(after)
+			if err := o.client.Close(); err != nil {
+				t.Error(err)
+			}
+			all.Wait()
+		})
+	}
+}
+
+// Without the option every request is sent.
+func TestCircuitOff(t *testing.T) {
+	inOutage(t, auto, func(t *testing.T, o *outage) {
+		o.client.circuit.off = true
+		ask(t, o.client)
+		o.goDown()
+		for range 4 * downAfter {
+			if e := o.query(t.Context()); e == nil || isRefused(e) {
+				t.Fatal(e)
+			}
+		}
+		if c := o.client.Circuit(); c != (CircuitCounters{}) {
+			t.Errorf("%+v", c)
+		}
+	})
+}
