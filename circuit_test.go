@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	tursoopt "github.com/turso-opt/turso-opt"
 	"github.com/turso-opt/turso-opt/hranatest"
@@ -47,6 +48,7 @@ func stoppables(t *testing.T) map[string]func(t *testing.T) stoppable {
 // once, each of them once, and nothing is sent but pings; afterwards all is as
 // before, and nobody had to do anything.
 func TestOutage(t *testing.T) {
+	t.Parallel()
 	for name, start := range stoppables(t) {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
 			server := start(t)
@@ -62,7 +64,15 @@ func TestOutage(t *testing.T) {
 			mustExec(t, db, "CREATE TABLE t (a INTEGER)")
 			mustExec(t, db, "INSERT INTO t VALUES (1)")
 			tx := begin(t, db, tursoopt.TxOptions{})
-			queryInt(t, tx, "SELECT count(*) FROM t") // one that has written would keep writes at the gate
+			mustExec(t, tx, "INSERT INTO t VALUES (2)")
+			// These wait for it, and not any longer than the server lives.
+			queued := make(chan error, 20)
+			for range cap(queued) {
+				go func() {
+					_, err := db.Exec("INSERT INTO t VALUES (5)")
+					queued <- err
+				}()
+			}
 			for outage := uint64(1); outage <= 2; outage++ {
 				server.stop(t)
 				before, dialled := stats(), dials.Load()
@@ -75,6 +85,8 @@ func TestOutage(t *testing.T) {
 				}
 				if statements > 10_000 {
 					t.Errorf("it takes %d statements", statements)
+				}
+				for ; outage == 1 && len(queued) < cap(queued); time.Sleep(time.Millisecond) {
 				}
 				const most = 2000
 				refused := stats().Circuit.Refused
@@ -100,6 +112,18 @@ func TestOutage(t *testing.T) {
 					t.Errorf("%d statements cost %d requests and %d dials, %d pings", statements, sent, dials.Load()-dialled, probes)
 				}
 				if tx != nil {
+					refused := 0
+					for range cap(queued) {
+						if err := <-queued; errors.Is(err, tursoopt.ErrUnavailable) {
+							refused++
+						} else if err == nil || !tursoopt.Retryable(err) && !tursoopt.OutcomeUnknown(err) {
+							t.Errorf("behind a transaction: %v", err)
+						}
+					}
+					// The gate lets one through after a second, if it comes to that.
+					if refused < cap(queued)/2 {
+						t.Errorf("%d of those who waited are refused", refused)
+					}
 					if _, err := tx.Exec("INSERT INTO t VALUES (4)"); err == nil || !tursoopt.Retryable(err) || tursoopt.OutcomeUnknown(err) {
 						t.Errorf("in a transaction: %v", err)
 					}
@@ -123,6 +147,7 @@ func TestOutage(t *testing.T) {
 
 // With retry=off every statement is sent, or at least somebody has tried.
 func TestOutageWithoutRetries(t *testing.T) {
+	t.Parallel()
 	server := stoppables(t)["embedded cloud"](t)
 	e := &env{url: server.url}
 	db := e.open(t, "retry=off")
@@ -143,12 +168,19 @@ func TestOutageWithoutRetries(t *testing.T) {
 // The table is about single failures, which are no outage. What all statements
 // suffer while the server answers is none either.
 func TestFailuresThatAreNoOutage(t *testing.T) {
-	for _, kind := range []*troublemaker{{answer: abort}, answered(504, "text/plain", ""), answered(429, "text/plain", ""), answered(500, "text/plain", "")} {
+	t.Parallel()
+	for _, c := range []struct {
+		kind  *troublemaker
+		reads int
+	}{
+		{&troublemaker{answer: abort}, 400}, {answered(504, "text/plain", ""), 400}, {answered(500, "text/plain", ""), 400},
+		{answered(429, "text/plain", ""), 8}, // each of which is patient
+	} {
 		e := newEnv(t, mode{name: "embedded sqld", native: true})
 		j, m := openTroubled(t, e, func(*tursoopt.Config) {})
-		m.as(kind)
+		m.as(c.kind)
 		m.strike("SELECT 9", -1)
-		if n := flood(t, j.db, "SELECT 9", 400); n != 400 {
+		if n := flood(t, j.db, "SELECT 9", c.reads); n != int64(c.reads) {
 			t.Errorf("%d have failed", n)
 		}
 		m.stop()

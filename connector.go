@@ -154,7 +154,7 @@ func newConnector(cfg *Config) (*Connector, error) {
 	c.budget = cfg.retryBudget()
 	c.pool = stream.NewPool(c.client, c.budget, nil)
 	c.lanes = lane.New(lane.Config{Streams: c.pool, Coalesce: cfg.coalesce(), GroupCommit: cfg.GroupCommit, Lanes: cfg.Lanes,
-		Budget: c.budget, Late: time.Duration(lateAfter.Load()), Retry: retryTrace(traced)})
+		Budget: c.budget, Outage: c.client, Late: time.Duration(lateAfter.Load()), Retry: retryTrace(traced)})
 	c.exec = c.lanes
 	c.layers = []string{lanesName(cfg), "streams", "http"}
 	if c.compression != nil {

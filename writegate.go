@@ -17,7 +17,7 @@ func (s *session) enterGate(ctx context.Context) *exec.Error {
 	}
 	pass, err := s.lanes.Gate().Enter(ctx)
 	if err != nil {
-		return &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Err: err}
+		return err
 	}
 	s.pass, s.entering = pass, true
 	return nil

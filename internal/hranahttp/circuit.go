@@ -16,59 +16,86 @@ import (
 // A circuit keeps requests from a server that is down: they fail at once, and a
 // ping is sent now and then until the server is back.
 //
-// Requests that fail only raise a suspicion. It opens when the ping, which no
-// statement can be to blame for, fails too; so neither one statement that brings
-// down its connection nor a gateway that gives up on slow ones can open it. It has
-// a timer while it is open and a goroutine while a ping is under way, and nothing
-// before the first failure.
+// What happens to requests only raises a suspicion: several in a row have failed,
+// or nothing has been answered for a while. It opens when the ping, which no
+// statement can be to blame for, fails too, on a connection of its own, and nothing
+// has been answered meanwhile. So neither one statement that brings down its
+// connection, nor a slow one, nor a gateway that gives up on slow ones can open it.
+// It has a timer while it is open and a goroutine while a ping is under way, and
+// nothing before the first failure.
 type circuit struct {
 	client *Client
 	off    bool
-	open   atomic.Bool
-	inARow atomic.Int32 // failures since the server has last answered anything
-	wanted atomic.Bool  // a request has been refused since the last ping
+	base   time.Time // what unanswered counts from
+	inARow atomic.Int32
+	// unanswered is when the first request was sent since the server has last
+	// answered anything, in nanoseconds since base; 0 if none has been.
+	unanswered atomic.Int64
+	// asking: pings are under way or due, because of a suspicion or of what has
+	// become of it, open.
+	asking, open atomic.Bool
+	wanted       atomic.Bool                   // a request has been refused since the last ping
+	shut         atomic.Pointer[chan struct{}] // closed while it is open
 
 	mu      sync.Mutex
 	closed  bool
-	asking  bool // a ping is under way or due
-	round   int  // counts what end and close have stopped
+	round   int // counts what stop has ended
+	pending int // pings of this round under way
 	timer   *time.Timer
 	backoff limit.Backoff
 	since   time.Time // when a request was last wanted
+	earlier time.Time // until when the server has asked not to be pinged
 	cause   *exec.Error
 
 	opened, refused, probes atomic.Uint64
 }
 
 const (
-	// downAfter is how many requests in a row have to fail for a suspicion.
+	// downAfter is how many requests in a row have to fail for a suspicion, and
+	// silence for how long nothing must have been answered.
 	downAfter = 5
+	silence   = 2 * time.Second
 	// firstProbe and lastProbe bound the time between pings, which also is no
 	// longer than that between those of the keeper.
 	firstProbe = 100 * time.Millisecond
 	lastProbe  = 5 * time.Second
+	// maxProbes is how many pings are under way at once, where an answer takes
+	// longer than the time between two.
+	maxProbes = 4
 	// probeTimeout bounds the answer to a ping where no other does.
 	probeTimeout = 5 * time.Second
-	// longestAsked is the longest that a server may ask not to be pinged.
-	longestAsked = 30 * time.Second
+	// forgetAfter is for how long pings are sent that nobody waits for.
+	forgetAfter = time.Minute
 )
 
-// refuses is the error of a request that is not to be sent; nil if it is.
-func (k *circuit) refuses(to *Endpoint) *exec.Error {
-	if !k.open.Load() || to.place != k.client.home.place {
+func (k *circuit) init(c *Client, on bool) {
+	k.client, k.off, k.base = c, !on, time.Now()
+	k.reset()
+}
+
+// reset makes the channel that opening closes.
+func (k *circuit) reset() {
+	shut := make(chan struct{})
+	k.shut.Store(&shut)
+}
+
+// passes is asked before a request is sent. The error is that of one that is not
+// to be.
+func (k *circuit) passes(to *Endpoint) *exec.Error {
+	switch {
+	case k.off, to.place != k.client.home.place:
 		return nil
+	case k.open.Load():
+		return k.refusal()
 	}
-	k.refused.Add(1)
-	k.wanted.Store(true)
-	k.mu.Lock()
-	cause := k.cause
-	k.mu.Unlock()
-	e := &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Code: exec.CodeUnavailable, Message: "the server is down"}
-	if cause != nil {
-		e.Status, e.Err = cause.Status, cause.Err
-		e.Message += ": " + cause.Message
+	now := int64(time.Since(k.base)) + 1
+	switch first := k.unanswered.Load(); {
+	case first == 0:
+		k.unanswered.CompareAndSwap(0, now)
+	case time.Duration(now-first) >= silence && !k.asking.Load():
+		k.suspect(&exec.Error{Source: exec.FromTransport, Message: "nothing is answered"})
 	}
-	return e
+	return nil
 }
 
 // observe learns from the outcome of a request.
@@ -81,7 +108,7 @@ func (k *circuit) observe(to *Endpoint, e *exec.Error) {
 		}
 	case errors.Is(e, context.Canceled), errors.Is(e, context.DeadlineExceeded), errors.Is(e, http1.ErrGate):
 		// The caller has left, which says nothing of the server.
-	case k.inARow.Add(1) >= downAfter && !k.open.Load():
+	case k.inARow.Add(1) >= downAfter && !k.asking.Load():
 		k.suspect(e)
 	}
 }
@@ -97,7 +124,10 @@ func (k *circuit) alive() {
 	if k.inARow.Load() != 0 {
 		k.inARow.Store(0)
 	}
-	if k.open.Load() {
+	if k.unanswered.Load() != 0 {
+		k.unanswered.Store(0)
+	}
+	if k.asking.Load() {
 		k.mu.Lock()
 		k.end()
 		k.mu.Unlock()
@@ -107,6 +137,7 @@ func (k *circuit) alive() {
 // end lets requests pass again. It is called with the lock held.
 func (k *circuit) end() {
 	if k.open.Swap(false) {
+		k.reset()
 		k.client.log.Info("turso-opt: the server is back", "host", k.client.cfg.URL.Host)
 	}
 	k.stop()
@@ -114,7 +145,7 @@ func (k *circuit) end() {
 
 // stop is called with the lock held.
 func (k *circuit) stop() {
-	k.asking, k.cause = false, nil
+	k.asking.Store(false)
 	k.round++
 	if k.timer != nil {
 		k.timer.Stop()
@@ -122,7 +153,7 @@ func (k *circuit) stop() {
 	}
 }
 
-// close ends the pings; one that is under way ends with the client.
+// close ends the pings; those that are under way end with the client.
 func (k *circuit) close() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -130,51 +161,101 @@ func (k *circuit) close() {
 	k.stop()
 }
 
+// suspect has the server pinged, unless it is already. e is why.
 func (k *circuit) suspect(e *exec.Error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.closed || k.asking {
+	if k.off {
 		return
 	}
-	k.asking, k.cause = true, e
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed || k.asking.Load() {
+		return
+	}
+	k.asking.Store(true)
+	k.cause, k.pending, k.earlier = e, 0, time.Time{}
 	k.since = time.Now()
 	last := min(k.client.keeper.interval(), lastProbe)
 	k.backoff = limit.Backoff{First: min(firstProbe, last), Last: last}
+	k.launch()
+}
+
+// launch sends a ping. It is called with the lock held.
+func (k *circuit) launch() {
 	round := k.round
+	k.pending++
 	if !k.client.besides(func() { k.ask(round) }) {
-		k.asking = false
+		k.stop() // the client is closed
 	}
 }
 
-// ask pings the server, and has that done again later if it does not answer.
+// ask pings the server. The first ping that fails opens the circuit.
 func (k *circuit) ask(round int) {
 	up, asked := k.probe()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	switch {
-	case k.round != round:
-		return
-	case up:
+	if k.round != round {
+		return // an answer has ended it
+	}
+	k.pending--
+	if up {
 		k.inARow.Store(0)
+		k.unanswered.Store(0)
 		k.end()
 		return
 	}
+	if asked > 0 {
+		// Not for longer than pings are apart at most: its return is to be seen.
+		k.earlier = time.Now().Add(min(asked, k.backoff.Last))
+	}
+	if k.open.Swap(true) {
+		return
+	}
+	close(*k.shut.Load())
+	k.opened.Add(1)
+	k.client.log.Warn("turso-opt: the server is down; requests fail at once until it answers a ping", "host", k.client.cfg.URL.Host)
+	k.timer = time.AfterFunc(k.backoff.Next(time.Until(k.earlier)), func() { k.tick(round) })
+}
+
+// tick is the timer's. It goes on before the ping is answered: one that is lost must
+// not keep the server's return from being seen.
+func (k *circuit) tick(round int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.round != round {
+		return
+	}
 	now := time.Now()
-	if !k.open.Swap(true) {
-		k.opened.Add(1)
-		k.client.log.Warn("turso-opt: the server is down; requests fail at once until it answers a ping", "host", k.client.cfg.URL.Host)
-	} else if k.wanted.Swap(false) {
+	if k.wanted.Swap(false) {
 		k.since = now
 	}
-	if idle := k.client.transport.cfg.KeepAlive.IdleStop; idle > 0 && now.Sub(k.since) >= idle {
+	if patience := k.patience(); now.Sub(k.since) >= patience {
 		// Nobody wants to know. Whoever comes next is let through, and one failure
 		// is enough then.
 		k.open.Store(false)
+		k.reset()
 		k.inARow.Store(downAfter - 1)
+		k.unanswered.Store(0)
 		k.stop()
 		return
 	}
-	k.timer = time.AfterFunc(k.backoff.Next(asked), func() { k.client.besides(func() { k.ask(round) }) })
+	next := k.earlier.Sub(now)
+	if next <= 0 {
+		next = k.backoff.Next(0)
+		if k.pending < maxProbes {
+			k.launch()
+		}
+	}
+	if k.round == round {
+		k.timer = time.AfterFunc(next, func() { k.tick(round) })
+	}
+}
+
+// patience is for how long pings are sent that nobody waits for.
+func (k *circuit) patience() time.Duration {
+	if idle := k.client.transport.cfg.KeepAlive.IdleStop; idle > 0 {
+		return min(idle, forgetAfter)
+	}
+	return forgetAfter
 }
 
 // probe tells whether the server answers, and if not, for how long it asks to be
@@ -190,14 +271,41 @@ func (k *circuit) probe() (up bool, asked time.Duration) {
 		return true, 0 // requests will say why they cannot be made
 	}
 	k.probes.Add(1)
-	// A connection that has died with the server is no way to ask it.
-	c.transport.pool.Suspect(&c.home.place.target, 0)
-	status, header, err := p.anyhow()
+	status, header, err := p.afresh()
 	if err != nil {
 		return false, 0
 	}
-	return !isDown(status), min(retryAfter(header, time.Now), longestAsked)
+	return !isDown(status), retryAfter(header, time.Now)
 }
+
+// refusal is the error of a request that is not sent.
+func (k *circuit) refusal() *exec.Error {
+	k.refused.Add(1)
+	k.wanted.Store(true)
+	k.mu.Lock()
+	cause := k.cause
+	k.mu.Unlock()
+	e := &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Code: exec.CodeUnavailable, Message: "the server is down"}
+	if cause != nil {
+		e.Status, e.Err = cause.Status, cause.Err
+		e.Message += ": " + cause.Message
+	}
+	return e
+}
+
+// Down is closed while new requests fail because the server is down, for those who
+// wait for something else before they make theirs. It must be asked for at the
+// beginning of each wait. It is nil where that cannot be said of all requests,
+// since the server has moved streams to another place.
+func (c *Client) Down() <-chan struct{} {
+	if s := c.places.last.Load(); c.circuit.off || s != nil && s.ep != nil && s.ep.place != c.home.place {
+		return nil
+	}
+	return *c.circuit.shut.Load()
+}
+
+// Refusal is the error of a request that is not made because of Down.
+func (c *Client) Refusal() *exec.Error { return c.circuit.refusal() }
 
 // CircuitCounters are what a Client has counted of a server that was down.
 type CircuitCounters struct {

@@ -3,6 +3,7 @@ package hranahttp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/turso-opt/turso-opt/hranatest"
 	"github.com/turso-opt/turso-opt/internal/exec"
 )
 
@@ -20,6 +22,7 @@ type outage struct {
 	*network
 	client *Client
 	tries  atomic.Int32 // to dial
+	lost   atomic.Bool  // dialling
 	how    atomic.Pointer[behaviour]
 }
 
@@ -39,9 +42,13 @@ func inOutage(t *testing.T, k KeepAlive, test func(t *testing.T, o *outage)) {
 			return how != nil && *how != nil && (*how)(w, r)
 		}
 		o.client = newTestClient(t, "http://db.test", func(cfg *Config) {
-			cfg.KeepAlive, cfg.Encoding, cfg.Circuit = k, OnlyProtobuf, true
+			cfg.KeepAlive, cfg.Encoding, cfg.Circuit, cfg.ConnectTimeout = k, OnlyProtobuf, true, 10*time.Second
 			cfg.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 				o.tries.Add(1)
+				if o.lost.Load() {
+					<-ctx.Done()
+					return nil, ctx.Err()
+				}
 				return o.dial(ctx, network, addr)
 			}
 		})
@@ -60,7 +67,17 @@ func (o *outage) goDown() {
 	o.behave(func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) })
 }
 
+// vanish has the server, or the way to it, say nothing any more.
+func (o *outage) vanish() {
+	o.lost.Store(true)
+	o.behave(func(_ http.ResponseWriter, r *http.Request) bool {
+		<-r.Context().Done()
+		return true
+	})
+}
+
 func (o *outage) comeBack() {
+	o.lost.Store(false)
 	o.behave(nil)
 	o.down.Store(false)
 }
@@ -73,6 +90,9 @@ func (o *outage) query(ctx context.Context) *exec.Error {
 	}
 	return err.(*exec.Error)
 }
+
+// isStatement tells a query from a ping, which has next to nothing in it.
+func isStatement(r *http.Request) bool { return r.ContentLength > 8 }
 
 // isRefused tells whether a request has failed without having been sent.
 func isRefused(e *exec.Error) bool {
@@ -137,8 +157,8 @@ func TestCircuit(t *testing.T) {
 	}
 }
 
-// A proxy without a server behind it is as good as none, and what it asks for is
-// honoured.
+// A proxy without a server behind it is as good as none. What it asks for is
+// honoured as far as the server's return is seen in time all the same.
 func TestCircuitOfAProxy(t *testing.T) {
 	for _, status := range []int{502, 503, 504} {
 		inOutage(t, auto, func(t *testing.T, o *outage) {
@@ -153,12 +173,12 @@ func TestCircuitOfAProxy(t *testing.T) {
 				t.Errorf("%d: %v", status, e)
 			}
 			probes := o.client.Circuit().Probes
-			time.Sleep(18 * time.Second)
-			if n := o.client.Circuit().Probes; n != probes {
-				t.Errorf("%d: %d pings before it is time", status, n-probes)
+			time.Sleep(40 * time.Second)
+			if n := o.client.Circuit().Probes - probes; n > 8 || n < 5 {
+				t.Errorf("%d: %d pings in 40 s", status, n)
 			}
 			o.behave(nil)
-			time.Sleep(10 * time.Second)
+			time.Sleep(lastProbe + 200*time.Millisecond)
 			ask(t, o.client)
 		})
 	}
@@ -179,8 +199,10 @@ func TestCircuitStaysClosed(t *testing.T) {
 		"400": answer(400), "401": answer(401), "404": answer(404), "429": answer(429), "500": answer(500),
 		"contexts that end": func(t *testing.T, o *outage) {
 			o.behave(func(w http.ResponseWriter, r *http.Request) bool {
-				<-r.Context().Done()
-				return true
+				if isStatement(r) {
+					<-r.Context().Done()
+				}
+				return isStatement(r)
 			})
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
@@ -198,7 +220,7 @@ func TestCircuitStaysClosed(t *testing.T) {
 		// The ping, which has no statement, is answered.
 		"a statement that breaks its connection": func(t *testing.T, o *outage) {
 			o.behave(func(w http.ResponseWriter, r *http.Request) bool {
-				if r.ContentLength > 20 {
+				if isStatement(r) {
 					panic(http.ErrAbortHandler)
 				}
 				return false
@@ -207,10 +229,10 @@ func TestCircuitStaysClosed(t *testing.T) {
 		},
 		"a statement that is too slow for a gateway": func(t *testing.T, o *outage) {
 			o.behave(func(w http.ResponseWriter, r *http.Request) bool {
-				if r.ContentLength > 20 {
+				if isStatement(r) {
 					w.WriteHeader(504)
 				}
-				return r.ContentLength > 20
+				return isStatement(r)
 			})
 			o.query(t.Context())
 		},
@@ -299,6 +321,160 @@ func TestCircuitOff(t *testing.T) {
 		}
 		if c := o.client.Circuit(); c != (CircuitCounters{}) {
 			t.Errorf("%+v", c)
+		}
+	})
+}
+
+// A black hole answers nothing, not even that it is not there. Callers with little
+// time, who never see anything fail, are enough to find out; so are the keeper's
+// pings, before anybody comes. Who waits for a connection meanwhile is told.
+func TestCircuitOfABlackHole(t *testing.T) {
+	for name, k := range map[string]KeepAlive{"pings": auto, "no pings": {Timeout: 5 * time.Second}} {
+		for _, idle := range []bool{false, true} {
+			if idle && !k.pings() {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s, idle %v", name, idle), func(t *testing.T) {
+				inOutage(t, k, func(t *testing.T, o *outage) {
+					ask(t, o.client)
+					o.vanish()
+					began := time.Now()
+					waits := make(chan *exec.Error, 1)
+					if !idle {
+						go func() {
+							time.Sleep(time.Second)
+							waits <- o.query(context.Background())
+						}()
+					}
+					for !o.client.Circuit().Open {
+						within := silence + k.Timeout + time.Second
+						if idle {
+							// A ping is due and fails, so does dialling, so does another ping.
+							within = firstPing + k.Timeout + 10*time.Second + k.Timeout
+						}
+						if time.Since(began) > within {
+							t.Fatal("it is not seen")
+						}
+						if idle {
+							time.Sleep(100 * time.Millisecond)
+							continue
+						}
+						ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+						if e := o.query(ctx); !isRefused(e) && !errors.Is(e, context.DeadlineExceeded) {
+							t.Errorf("%v", e)
+						}
+						cancel()
+					}
+					if !idle {
+						synctest.Wait()
+						select {
+						case e := <-waits:
+							if !isRefused(e) {
+								t.Errorf("who waits for a connection: %v", e)
+							}
+						default:
+							t.Error("who waits for a connection still does")
+							o.comeBack()
+							<-waits
+						}
+					}
+					now := time.Now()
+					if e := o.query(t.Context()); !isRefused(e) || time.Since(now) != 0 {
+						t.Errorf("%v after %v", e, time.Since(now))
+					}
+					time.Sleep(20 * time.Second)
+					o.comeBack()
+					time.Sleep(lastProbe + 200*time.Millisecond)
+					if c := o.client.Circuit(); c.Open || c.Opened != 1 {
+						t.Errorf("it is back, and %+v", c)
+					}
+					ask(t, o.client)
+				})
+			})
+		}
+	}
+}
+
+// A query that takes its time, and others that come meanwhile and do too, are no
+// outage: the ping is answered.
+func TestCircuitStaysClosedOverSlowQueries(t *testing.T) {
+	inOutage(t, KeepAlive{Timeout: 5 * time.Second}, func(t *testing.T, o *outage) {
+		ask(t, o.client)
+		o.behave(func(w http.ResponseWriter, r *http.Request) bool {
+			if isStatement(r) {
+				time.Sleep(time.Minute)
+			}
+			return false
+		})
+		var all sync.WaitGroup
+		for range 30 {
+			all.Go(func() {
+				if e := o.query(context.Background()); e != nil {
+					t.Error(e)
+				}
+			})
+			time.Sleep(time.Second)
+		}
+		all.Wait()
+		if c := o.client.Circuit(); c.Opened != 0 || c.Refused != 0 || c.Probes == 0 {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+// A suspicion that an answer has cleared does not come true because its ping is
+// lost.
+func TestCircuitIsClearedByAnAnswer(t *testing.T) {
+	inOutage(t, KeepAlive{Timeout: 5 * time.Second}, func(t *testing.T, o *outage) {
+		ask(t, o.client)
+		o.behave(func(w http.ResponseWriter, r *http.Request) bool {
+			if isStatement(r) {
+				panic(http.ErrAbortHandler)
+			}
+			<-r.Context().Done()
+			return true
+		})
+		for range downAfter {
+			o.query(t.Context())
+		}
+		synctest.Wait()
+		if n := o.client.Circuit().Probes; n != 1 {
+			t.Fatalf("%d pings", n)
+		}
+		o.behave(func(w http.ResponseWriter, r *http.Request) bool {
+			if !isStatement(r) {
+				<-r.Context().Done()
+			}
+			return false
+		})
+		ask(t, o.client)
+		time.Sleep(time.Minute)
+		if c := o.client.Circuit(); c.Opened != 0 {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+// The ping that decides goes over a connection of its own, in whatever way the
+// server is spoken to, and leaves one that works.
+func TestPingAfresh(t *testing.T) {
+	inModes(t, func(t *testing.T, m mode) {
+		srv := hranatest.NewServer(t, hranatest.Options{})
+		c := m.client(t, before(t, srv), nil)
+		ask(t, c)
+		dials := c.Counters().Dials
+		for range 2 {
+			p, ok := c.newPing(5 * time.Second)
+			if !ok {
+				t.Fatal("no ping")
+			}
+			if status, _, err := p.afresh(); status != 200 || err != nil {
+				t.Errorf("%d, %v", status, err)
+			}
+			ask(t, c)
+		}
+		if n := c.Counters().Dials - dials; n < 2 {
+			t.Errorf("%d dials", n)
 		}
 	})
 }

@@ -127,7 +127,7 @@ func newClient(cfg Config, proxy func(*http.Request) (*url.URL, error)) *Client 
 	}
 	c.home = c.newEndpoint(cfg.URL, cfg.Host, true)
 	c.keeper = c.home.place.keeper
-	c.circuit.client, c.circuit.off = c, !cfg.Circuit
+	c.circuit.init(c, cfg.Circuit)
 	c.fixed, c.badField = fixedHeader(&c.cfg)
 	if cfg.Token == nil {
 		c.auth.current.Store(c.newCredentials(""))

@@ -228,7 +228,11 @@ func (k *keeper) pingHTTP1(c *Client, due []http1.Idle, want int) {
 	} else if !done() {
 		return // what another round asks just now is in doubt for no other reason
 	}
-	if _, err := k.warm(want, dead); dead == 0 || err != nil {
+	_, err := k.warm(want, dead)
+	if err != nil && c.life.Err() == nil {
+		c.circuit.suspect(c.broken(c.life, err, false))
+	}
+	if dead == 0 || err != nil {
 		return
 	}
 	// If a connection that has not been idle fails as well, idleness is not the
@@ -273,13 +277,14 @@ func (k *keeper) pingTransport(c *Client) {
 		return // the last one has not been answered yet
 	}
 	defer k.busy.Store(false)
+	var err error
 	for range 2 {
 		p, ok := c.newPing(k.cfg.Timeout)
 		if !ok {
 			return
 		}
-		fresh, err := p.byTransport()
-		if k.count(c, err) {
+		var fresh bool
+		if fresh, err = p.byTransport(); k.count(c, err) {
 			if fresh {
 				k.opened.Add(1)
 				k.refreshed.Add(1)
@@ -290,12 +295,13 @@ func (k *keeper) pingTransport(c *Client) {
 			return
 		}
 		if k.transport.owner != nil { // else they are others' too, and HTTP/2 ends a dead one
-			k.transport.http.CloseIdleConnections()
+			k.transport.http.Load().CloseIdleConnections()
 		}
 		if !fresh {
 			k.stale.Add(1)
 		}
 	}
+	c.circuit.suspect(c.broken(c.life, err, false))
 }
 
 func (k *keeper) count(c *Client, err error) bool {

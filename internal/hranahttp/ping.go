@@ -76,18 +76,20 @@ func (p *ping) byTransport() (fresh bool, err error) {
 	return fresh, err
 }
 
-// anyhow sends the ping over whatever connection there is, or a new one, and gives
-// the Retry-After that came with the answer.
-func (p *ping) anyhow() (status int, retryAfter string, err error) {
-	c := p.client
+// afresh sends the ping over a connection that nothing has gone wrong on yet: one
+// that has died with the server, or on its own, is no way to ask it. It gives the
+// Retry-After that came with the answer.
+func (p *ping) afresh() (status int, retryAfter string, err error) {
+	c, t := p.client, p.client.transport
 	err = p.send(func(ctx context.Context) (int, error) {
-		manner, err := c.transport.mannerOf(ctx, c.home.place)
+		manner, err := t.mannerOf(ctx, c.home.place)
 		if err != nil {
 			return 0, err
 		}
 		if manner == viaHTTP1 {
+			t.pool.Suspect(&c.home.place.target, 0)
 			req := p.request()
-			resp, _, err := c.transport.pool.Do(ctx, &c.home.place.target, &req)
+			resp, _, err := t.pool.Do(ctx, &c.home.place.target, &req)
 			if err != nil {
 				return 0, err
 			}
@@ -95,8 +97,10 @@ func (p *ping) anyhow() (status int, retryAfter string, err error) {
 			readError(resp)
 			return status, nil
 		}
+		fresh, done := t.renewed()
+		defer done()
 		u, header, body := p.message()
-		resp, err := c.transport.roundTrip(ctx, u, c.home.host, header, body)
+		resp, err := roundTripOn(fresh, ctx, u, c.home.host, header, body)
 		if err != nil {
 			return 0, err
 		}

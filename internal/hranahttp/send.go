@@ -37,7 +37,7 @@ func (c *Client) send(ctx context.Context, q *call) (answer, *exec.Error) {
 	if c.badField != nil {
 		return answer{}, encodeError(c.badField)
 	}
-	if down := c.circuit.refuses(q.ep); down != nil {
+	if down := c.circuit.passes(q.ep); down != nil {
 		return answer{}, down
 	}
 	for renewed := false; ; renewed = true {
@@ -81,7 +81,13 @@ func (c *Client) transmitHTTP1(ctx context.Context, q *call, cred *credentials) 
 	if q.detached != nil {
 		req.Gate = q.detached
 	}
+	if q.ep.place == c.home.place {
+		req.Down = c.Down()
+	}
 	resp, sent, err := c.transport.pool.Do(ctx, &q.ep.place.target, &req)
+	if err == http1.ErrDown {
+		return answer{}, c.circuit.refusal()
+	}
 	if err != nil {
 		return answer{}, c.broken(ctx, err, sent)
 	}
@@ -144,7 +150,7 @@ func (c *Client) get(ctx context.Context, path string) (status int, contentType 
 	if c.badField != nil {
 		return 0, "", encodeError(c.badField)
 	}
-	if down := c.circuit.refuses(c.home); down != nil {
+	if down := c.circuit.passes(c.home); down != nil {
 		return 0, "", down
 	}
 	cred, failed := c.credentials(ctx)

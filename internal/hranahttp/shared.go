@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/turso-opt/turso-opt/internal/http1"
@@ -37,8 +38,7 @@ type Transport struct {
 	owner   *Client // whose it is alone; nil if it is shared
 	sockets http1.Sockets
 	pool    *http1.Pool
-	http    *http.Transport
-	filled  sync.Once // http's TLSNextProto
+	http    atomic.Pointer[netHTTP]
 	proxy   func(*http.Request) (*url.URL, error)
 
 	life   context.Context // ends with Close
@@ -71,7 +71,7 @@ func newTransport(cfg *TransportConfig, proxy func(*http.Request) (*url.URL, err
 	}
 	t.life, t.end = context.WithCancel(context.Background())
 	t.pool = http1.NewPool(t.life, t.dialHTTP1)
-	t.http = t.newHTTP()
+	t.http.Store(t.newHTTP())
 	k := &t.cfg.KeepAlive
 	t.pool.StaleAfter = k.StaleAfter
 	if k.Timeout > 0 {
@@ -126,7 +126,7 @@ func (t *Transport) Close() {
 	t.mu.Unlock()
 	t.end()
 	t.pool.Close()
-	t.http.CloseIdleConnections()
+	t.http.Load().CloseIdleConnections()
 	// What is still under way ends here, whatever its own context says.
 	t.sockets.CloseAll()
 	t.beside.Wait()

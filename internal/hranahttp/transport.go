@@ -7,13 +7,19 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sync"
 
 	"github.com/turso-opt/turso-opt/internal/http1"
 )
 
-// newHTTP makes net/http's transport, for HTTP/2 and for proxies:
-// nothing global is touched.
-func (t *Transport) newHTTP() *http.Transport {
+// A netHTTP is a transport of net/http's, for HTTP/2 and for proxies.
+type netHTTP struct {
+	*http.Transport
+	filled sync.Once // its TLSNextProto
+}
+
+// newHTTP makes one; nothing global is touched.
+func (t *Transport) newHTTP() *netHTTP {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(slices.Contains(t.protocols(), "h2"))
@@ -28,7 +34,7 @@ func (t *Transport) newHTTP() *http.Transport {
 	if stale := t.cfg.KeepAlive.StaleAfter; stale > 0 {
 		idle = min(idle, stale)
 	}
-	return &http.Transport{
+	return &netHTTP{Transport: &http.Transport{
 		HTTP2: liveness,
 		Proxy: func(req *http.Request) (*url.URL, error) {
 			if t.proxy == nil {
@@ -59,15 +65,16 @@ func (t *Transport) newHTTP() *http.Transport {
 		DisableCompression: true,
 		WriteBufferSize:    16 << 10,
 		ReadBufferSize:     16 << 10,
-	}
+	}}
 }
 
 // adopt gives the connection on which a place was found to speak HTTP/2 to
 // net/http. Were it left to dial again, every caller of the first moment would
 // have a connection dialled of its own.
 func (t *Transport) adopt(addr string, conn *tls.Conn) {
-	t.filled.Do(t.http.CloseIdleConnections) // which fills TLSNextProto
-	if next := t.http.TLSNextProto["h2"]; next != nil {
+	over := t.http.Load()
+	over.filled.Do(over.CloseIdleConnections) // which fills TLSNextProto
+	if next := over.TLSNextProto["h2"]; next != nil {
 		next(addr, conn)
 		return
 	}
@@ -92,7 +99,11 @@ func (t *Transport) dialTLS(ctx context.Context, _, addr string) (net.Conn, erro
 }
 
 // roundTrip sends a request through net/http; without a body it is a GET.
-func (t *Transport) roundTrip(ctx context.Context, u *url.URL, host string, header http.Header, body *payload) (resp *http.Response, err error) {
+func (t *Transport) roundTrip(ctx context.Context, u *url.URL, host string, header http.Header, body *payload) (*http.Response, error) {
+	return roundTripOn(t.http.Load(), ctx, u, host, header, body)
+}
+
+func roundTripOn(over *netHTTP, ctx context.Context, u *url.URL, host string, header http.Header, body *payload) (*http.Response, error) {
 	req := (&http.Request{
 		Method: http.MethodGet, URL: u, Host: host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
@@ -105,5 +116,17 @@ func (t *Transport) roundTrip(ctx context.Context, u *url.URL, host string, head
 	if req.Host == "" {
 		req.Host = u.Host
 	}
-	return t.http.RoundTrip(req)
+	return over.RoundTrip(req)
+}
+
+// renewed gives one whose connections are all yet to be dialled.
+// That of an own Transport takes the place of the one before, which what is under
+// way there still goes on with; one that is shared is not taken from the others.
+func (t *Transport) renewed() (fresh *netHTTP, done func()) {
+	fresh = t.newHTTP()
+	if t.owner == nil {
+		return fresh, fresh.CloseIdleConnections
+	}
+	t.http.Swap(fresh).CloseIdleConnections()
+	return fresh, func() {}
 }

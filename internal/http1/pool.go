@@ -77,8 +77,9 @@ type waiter struct {
 	err   error
 }
 
-// get returns a connection to t that nobody else uses.
-func (p *Pool) get(ctx context.Context, t *Target) (*conn, error) {
+// get returns a connection to t that nobody else uses, and waits for one until ctx
+// ends or down is closed.
+func (p *Pool) get(ctx context.Context, t *Target, down <-chan struct{}) (*conn, error) {
 	var instead bool // of one that was of no use
 	for {
 		p.mu.Lock()
@@ -102,7 +103,7 @@ func (p *Pool) get(ctx context.Context, t *Target) (*conn, error) {
 				p.startDial(t, now)
 			}
 			p.mu.Unlock()
-			return p.wait(ctx, w)
+			return p.wait(ctx, w, down)
 		}
 		p.mu.Unlock()
 		if c.usable() {
@@ -126,19 +127,23 @@ func (t *Target) pop(i int) *conn {
 	return c
 }
 
-func (p *Pool) wait(ctx context.Context, w *waiter) (*conn, error) {
+func (p *Pool) wait(ctx context.Context, w *waiter, down <-chan struct{}) (*conn, error) {
+	var why error
 	select {
 	case <-w.ready:
 		return w.conn, w.err
 	case <-ctx.Done():
+		why = ctx.Err()
+	case <-down:
+		why = ErrDown
 	}
 	p.mu.Lock()
-	left := p.answer(w, nil, ctx.Err())
+	left := p.answer(w, nil, why)
 	p.mu.Unlock()
 	if !left && w.conn != nil {
 		p.put(w.conn)
 	}
-	return nil, ctx.Err()
+	return nil, why
 }
 
 // answer gives a waiter what it gets, unless it has been given something

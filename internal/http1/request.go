@@ -11,6 +11,9 @@ type Request struct {
 	Body []byte // nil for a request without one
 	// Gate, if there is one, decides whether the request may leave.
 	Gate Gate
+	// Down, if it is not nil, is closed when nobody is to wait for a connection any
+	// longer.
+	Down <-chan struct{}
 }
 
 // A Gate is asked on the way out.
@@ -22,6 +25,10 @@ type Gate interface {
 	Reopen() bool
 }
 
+// ErrDown is what a request fails with that had no connection when its Down was
+// closed.
+var ErrDown = errors.New("the server is down")
+
 // ErrGate is what a request fails with that its Gate did not let out.
 var ErrGate = errors.New("the request was taken back")
 
@@ -31,7 +38,7 @@ var ErrGate = errors.New("the request was taken back")
 // When ctx ends, also later while the body is read, the connection is closed.
 func (p *Pool) Do(ctx context.Context, t *Target, req *Request) (resp *Response, sent bool, err error) {
 	for {
-		c, err := p.get(ctx, t)
+		c, err := p.get(ctx, t, req.Down)
 		if err != nil {
 			return nil, false, err
 		}

@@ -76,7 +76,10 @@ func (c *committer) serve(ctx context.Context, ln *lane) {
 		}
 		pass, err := c.l.gate.Enter(ctx)
 		if err != nil {
-			c.line.refuse(ln)
+			if ctx.Err() != nil {
+				err = errClosed
+			}
+			c.line.refuse(ln, err)
 			return
 		}
 		f := c.line.next(ln)

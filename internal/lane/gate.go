@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/turso-opt/turso-opt/internal/exec"
 	"github.com/turso-opt/turso-opt/internal/limit"
 )
 
@@ -35,6 +36,7 @@ const (
 // since those do not wait inside the server. First in, first out. It is safe for
 // concurrent use.
 type Gate struct {
+	outage  Outage
 	mu      sync.Mutex
 	busy    int
 	waiting turnstile
@@ -43,9 +45,12 @@ type Gate struct {
 	since   time.Time   // when it began to
 }
 
-// NewGate returns an open Gate.
-func NewGate() *Gate {
-	g := &Gate{law: limit.NewWriters(inServer, maxWriters)}
+// NewGate returns an open Gate; outage is nil for none.
+func NewGate(outage Outage) *Gate {
+	if outage == nil {
+		outage = never{}
+	}
+	g := &Gate{outage: outage, law: limit.NewWriters(inServer, maxWriters)}
 	g.stuck = time.AfterFunc(stuckAfter, g.unstick)
 	g.stuck.Stop()
 	return g
@@ -73,9 +78,10 @@ func (g *Gate) enter() *Pass {
 	return &Pass{gate: g}
 }
 
-// Enter waits to be let in. Who has a Pass calls its Leave; the error is the
-// context's.
-func (g *Gate) Enter(ctx context.Context) (*Pass, error) {
+// Enter waits to be let in. Who has a Pass calls its Leave; the error is that of a
+// context that has ended, or of a server that is down.
+func (g *Gate) Enter(ctx context.Context) (*Pass, *exec.Error) {
+	down := g.outage.Down()
 	g.mu.Lock()
 	if pass := g.enter(); pass != nil {
 		g.mu.Unlock()
@@ -90,6 +96,7 @@ func (g *Gate) Enter(ctx context.Context) (*Pass, error) {
 	case <-t.in:
 		return &Pass{gate: g}, nil
 	case <-ctx.Done():
+	case <-down:
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -102,7 +109,10 @@ func (g *Gate) Enter(ctx context.Context) (*Pass, error) {
 			g.stuck.Stop()
 		}
 	}
-	return nil, ctx.Err()
+	if ctx.Err() != nil {
+		return nil, ended(ctx, false)
+	}
+	return nil, g.outage.Refusal()
 }
 
 // Leave gives the place to the next. Calls after the first do nothing.

@@ -16,7 +16,7 @@ import (
 // The gate lets in as many as it should, in the order in which they came.
 func TestGateLetsInInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := NewGate()
+		g := NewGate(nil)
 		var passes []*Pass
 		for range inServer {
 			p, err := g.Enter(context.Background())
@@ -70,7 +70,7 @@ func TestGateLetsInInOrder(t *testing.T) {
 // Whatever comes, goes, and gives up, every place comes back.
 func TestGateCountsEveryPlace(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		g := NewGate()
+		g := NewGate(nil)
 		var wg sync.WaitGroup
 		var mu sync.Mutex
 		inside, most := 0, 0
@@ -153,7 +153,7 @@ func TestWritesTellTheGate(t *testing.T) {
 
 // On a long path the gate lets more in, and fewer again when it has become short.
 func TestGateFollowsTheServer(t *testing.T) {
-	g := NewGate()
+	g := NewGate(nil)
 	write := func(roundTrip, server time.Duration) {
 		var passes []*Pass
 		for range g.Capacity() {
@@ -185,7 +185,7 @@ func TestGateFollowsTheServer(t *testing.T) {
 // and no more of them than the server bears.
 func TestGateUnstuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := NewGate()
+		g := NewGate(nil)
 		g.law = limit.NewWriters(1, 9)
 		held, _ := g.Enter(context.Background())
 		begin := time.Now()

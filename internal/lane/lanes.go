@@ -34,6 +34,8 @@ type Config struct {
 	// Budget is what may be sent again because of the server's troubles; nil for
 	// nothing.
 	Budget *limit.Budget
+	// Outage tells of a server that is down; nil for none.
+	Outage Outage
 	// Late is the least time after which a request is late; 0 for LateAfter.
 	Late time.Duration
 	// Retry is told when something is about to be sent again, why, and for how long
@@ -66,6 +68,7 @@ type Lanes struct {
 	late     time.Duration
 	retry    func(context.Context, error, time.Duration) context.Context
 	budget   *limit.Budget
+	outage   Outage
 	wide     chan struct{}
 	reads    *line
 	gate     *Gate
@@ -101,7 +104,11 @@ type Counters struct {
 
 // New returns Lanes over streams.
 func New(cfg Config) *Lanes {
-	l := &Lanes{streams: cfg.Streams, coalesce: cfg.Coalesce, budget: cfg.Budget, wide: make(chan struct{}, wideLanes), gate: NewGate()}
+	l := &Lanes{streams: cfg.Streams, coalesce: cfg.Coalesce, budget: cfg.Budget, outage: cfg.Outage, wide: make(chan struct{}, wideLanes)}
+	if l.outage == nil {
+		l.outage = never{}
+	}
+	l.gate = NewGate(l.outage)
 	if l.retry = cfg.Retry; l.retry == nil {
 		l.retry = func(ctx context.Context, _ error, _ time.Duration) context.Context { return ctx }
 	}

@@ -316,7 +316,7 @@ func TestAFullQueuePushesBack(t *testing.T) {
 		first, second := n.crowd.push(), n.crowd.push()
 		n.places = maxQueue - 1
 		n.admit()
-		if !n.enterQueue(ctx, first) && !second.admitted() {
+		if n.enterQueue(ctx, first) != nil && !second.admitted() {
 			t.Fatal("the place of one who has left is lost")
 		}
 		n.crowd = turnstile{}

@@ -135,12 +135,13 @@ func (n *line) start() *lane {
 // dispatch has a goroutine serve on a lane that start has taken.
 func (n *line) dispatch(ln *lane) {
 	if ln != nil && !n.owner.streams.Go(ln.run) {
-		n.refuse(ln)
+		n.refuse(ln, errClosed)
 	}
 }
 
 // wait queues a statement and waits for its answer.
 func (n *line) wait(ctx context.Context, s *exec.Stmt) (*exec.Response, error) {
+	down := n.owner.outage.Down()
 	w := newWaiter(ctx, s)
 	n.mu.Lock()
 	w.turn = n.turns
@@ -149,9 +150,10 @@ func (n *line) wait(ctx context.Context, s *exec.Stmt) (*exec.Response, error) {
 		t, turn := n.crowd.push(), w.turn
 		n.mu.Unlock()
 		w = nil // its copies are memory that only the queue may hold
-		if !n.enterQueue(ctx, t) {
-			return nil, ended(ctx, false)
+		if err := n.enterQueue(ctx, t); err != nil {
+			return nil, err
 		}
+		down = n.owner.outage.Down()
 		w = newWaiter(ctx, s)
 		w.turn = turn
 		n.mu.Lock()
@@ -167,17 +169,18 @@ func (n *line) wait(ctx context.Context, s *exec.Stmt) (*exec.Response, error) {
 	}
 	n.mu.Unlock()
 	n.dispatch(ln)
-	return w.await()
+	return w.await(down, n.owner.outage)
 }
 
 func (n *line) full() bool { return n.waiting+n.places >= maxQueue || n.bytes >= maxQueueArgs }
 
 // enterQueue waits for a place in the queue.
-func (n *line) enterQueue(ctx context.Context, t *ticket) bool {
+func (n *line) enterQueue(ctx context.Context, t *ticket) *exec.Error {
 	select {
 	case <-t.in:
-		return true
+		return nil
 	case <-ctx.Done():
+	case <-n.owner.outage.Down():
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -187,7 +190,10 @@ func (n *line) enterQueue(ctx context.Context, t *ticket) bool {
 	} else {
 		n.crowd.remove(t)
 	}
-	return false
+	if ctx.Err() != nil {
+		return ended(ctx, false)
+	}
+	return n.owner.outage.Refusal()
 }
 
 // admit gives free places in the queue to those who wait for one.
@@ -260,8 +266,8 @@ func (n *line) overloaded() {
 	n.mu.Unlock()
 }
 
-// refuse answers all who wait on a connector that has been closed.
-func (n *line) refuse(ln *lane) {
+// refuse answers all who wait: the connector has been closed, or the server is down.
+func (n *line) refuse(ln *lane, e *exec.Error) {
 	n.mu.Lock()
 	n.give(ln)
 	var refused []*waiter
@@ -274,7 +280,7 @@ func (n *line) refuse(ln *lane) {
 	n.admit()
 	n.mu.Unlock()
 	for _, w := range refused {
-		w.answer(exec.StmtResult{}, errClosed)
+		w.answer(exec.StmtResult{}, e)
 	}
 }
 

@@ -53,24 +53,12 @@ func (l *Lanes) Patiently(ctx context.Context, class exec.Class, f func(ctx cont
 			break
 		}
 		l.counters.backoffs.Add(1)
-		if !sleep(ctx, wait) {
-			return ended(ctx, false)
+		if err := sleep(ctx, l.outage, wait); err != nil {
+			return err
 		}
 		l.counters.resent.Add(1)
 		ctx = l.retry(ctx, e, wait)
 		err = f(ctx)
 	}
 	return err
-}
-
-// sleep reports false if the context ends first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -31,6 +31,8 @@ func (l *Lanes) readWide(ctx context.Context, req *exec.Request) (*exec.Response
 	case l.wide <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ended(ctx, false)
+	case <-l.outage.Down():
+		return nil, l.outage.Refusal()
 	}
 	defer func() { <-l.wide }()
 	l.counters.alone.Add(1)
@@ -175,6 +177,9 @@ func (l *Lanes) spawn(w *waiter, done func()) {
 		case l.wide <- struct{}{}:
 		case <-w.ctx.Done():
 			w.answer(exec.StmtResult{}, ended(w.ctx, false))
+			return
+		case <-l.outage.Down():
+			w.answer(exec.StmtResult{}, l.outage.Refusal())
 			return
 		}
 		defer func() { <-l.wide }()

@@ -87,12 +87,22 @@ func (w *waiter) answerAll(resp *exec.Response, err error) {
 	w.answer(resp.Results[0], nil)
 }
 
-// await is the waiter's answer, or its context's end.
-func (w *waiter) await() (*exec.Response, error) {
+// await is the waiter's answer, its context's end, or the refusal of a server that
+// goes down before anything is sent.
+func (w *waiter) await(down <-chan struct{}, outage Outage) (*exec.Response, error) {
 	select {
 	case <-w.done:
 		return w.outcome()
 	case <-w.ctx.Done():
+	case <-down:
+		if w.state.CompareAndSwap(queued, left) {
+			return nil, outage.Refusal()
+		}
+		select {
+		case <-w.done:
+			return w.outcome()
+		case <-w.ctx.Done():
+		}
 	}
 	switch {
 	case w.state.CompareAndSwap(queued, left):

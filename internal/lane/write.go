@@ -21,7 +21,7 @@ const (
 func (l *Lanes) write(ctx context.Context, req *exec.Request) (*exec.Response, error) {
 	pass, err := l.gate.Enter(ctx)
 	if err != nil {
-		return nil, ended(ctx, false)
+		return nil, err
 	}
 	return l.writeInside(ctx, pass, req)
 }
@@ -57,7 +57,7 @@ func (l *Lanes) WhileLocked(ctx context.Context, f func(ctx context.Context) (lo
 	backoff := limit.Backoff{First: firstBusy, Last: lastBusy}
 	for try := 1; f(ctx) && l.budget != nil && try < maxBusy; try++ {
 		d := backoff.Next(0)
-		if !sleepWithin(ctx, d) {
+		if !l.sleepWithin(ctx, d) {
 			return
 		}
 		l.counters.locked.Add(1)
@@ -70,9 +70,9 @@ func (l *Lanes) WhileLocked(ctx context.Context, f func(ctx context.Context) (lo
 var errLocked = &exec.Error{Source: exec.FromStatement, Proof: exec.Failed, Code: "SQLITE_BUSY", Message: "database is locked"}
 
 // sleepWithin is sleep that is not begun if the context's deadline comes first.
-func sleepWithin(ctx context.Context, d time.Duration) bool {
+func (l *Lanes) sleepWithin(ctx context.Context, d time.Duration) bool {
 	deadline, ok := ctx.Deadline()
-	return (!ok || time.Until(deadline) > d) && sleep(ctx, d)
+	return (!ok || time.Until(deadline) > d) && sleep(ctx, l.outage, d) == nil
 }
 
 // Locked tells whether a statement has failed because another connection had
