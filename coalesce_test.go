@@ -517,6 +517,7 @@ func TestReadsGoOnAfterARestart(t *testing.T) {
 			t.Fatal(err)
 		}
 		wg.Wait()
+		awaitLanes(t, db, "the server is back", func(s tursoopt.Stats) bool { return !s.Circuit.Open })
 		if got := queryInt(t, db, "SELECT 7"); got != 7 {
 			t.Errorf("got %d after the restart", got)
 		}

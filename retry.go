@@ -8,7 +8,6 @@ import "github.com/turso-opt/turso-opt/internal/limit"
 // be sent again because of it in internal/stream (again.go), where a stream or a
 // connection was lost, and in internal/lane (patience.go, write.go), where the
 // server or the database is at its limit. RunTx adds whole transactions.
-
 //
 // While the server is down nothing is sent at all, but for a ping now and then:
 // see internal/hranahttp, circuit.go.

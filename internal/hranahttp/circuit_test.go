@@ -22,7 +22,7 @@ type outage struct {
 	*network
 	client *Client
 	tries  atomic.Int32 // to dial
-	lost   atomic.Bool  // dialling
+	astray atomic.Bool  // what is dialled
 	how    atomic.Pointer[behaviour]
 }
 
@@ -45,7 +45,7 @@ func inOutage(t *testing.T, k KeepAlive, test func(t *testing.T, o *outage)) {
 			cfg.KeepAlive, cfg.Encoding, cfg.Circuit, cfg.ConnectTimeout = k, OnlyProtobuf, true, 10*time.Second
 			cfg.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 				o.tries.Add(1)
-				if o.lost.Load() {
+				if o.astray.Load() {
 					<-ctx.Done()
 					return nil, ctx.Err()
 				}
@@ -56,6 +56,7 @@ func inOutage(t *testing.T, k KeepAlive, test func(t *testing.T, o *outage)) {
 		if err := o.client.Close(); err != nil {
 			t.Error(err)
 		}
+		synctest.Wait() // a dial that nobody waits for ends too
 		o.server.Close()
 		<-o.served
 	})
@@ -69,7 +70,7 @@ func (o *outage) goDown() {
 
 // vanish has the server, or the way to it, say nothing any more.
 func (o *outage) vanish() {
-	o.lost.Store(true)
+	o.astray.Store(true)
 	o.behave(func(_ http.ResponseWriter, r *http.Request) bool {
 		<-r.Context().Done()
 		return true
@@ -77,7 +78,7 @@ func (o *outage) vanish() {
 }
 
 func (o *outage) comeBack() {
-	o.lost.Store(false)
+	o.astray.Store(false)
 	o.behave(nil)
 	o.down.Store(false)
 }

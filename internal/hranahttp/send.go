@@ -182,5 +182,8 @@ func (c *Client) get(ctx context.Context, path string) (status int, contentType 
 	if err != nil {
 		return 0, "", c.broken(ctx, err, false)
 	}
+	if !isDown(status) {
+		c.circuit.alive()
+	}
 	return status, contentType, nil
 }
