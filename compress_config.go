@@ -2,6 +2,7 @@ package tursoopt
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 )
 
@@ -14,9 +15,32 @@ func (c *Config) compressMin() int {
 
 func (c *Config) compressGuard() bool { return c.CompressGuard == nil || *c.CompressGuard }
 
+var errCompress = errors.New("want auto or off")
+
+// parseCompress takes what a switch takes, too.
+func parseCompress(s string) (string, error) {
+	switch s {
+	case "", CompressAuto, CompressOff:
+		return s, nil
+	}
+	on, err := parseSwitch(s)
+	switch {
+	case err != nil:
+		return "", errCompress
+	case *on:
+		return CompressAuto, nil
+	}
+	return CompressOff, nil
+}
+
 var errCompressColumns = errors.New("turso-opt: compress_columns: want table.column,... of names without a dot or a comma, each once")
 
 func (c *Config) validateCompression() error {
+	switch c.Compress {
+	case "", CompressAuto, CompressOff:
+	default:
+		return fmt.Errorf("turso-opt: compress: %w", errCompress)
+	}
 	seen := map[string]bool{}
 	for _, name := range c.CompressColumns {
 		table, column, ok := strings.Cut(name, ".")

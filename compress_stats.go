@@ -6,14 +6,54 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/turso-opt/turso-opt/internal/hrana"
 )
 
-// CompressionStats are those of CompressColumns. Values that a program compresses
-// by Compressed and its kin are not among them, but for frames that are read.
+// CompressionStats are about bytes that travel: those of all requests and answers,
+// and of the values of CompressColumns. Values that a program compresses by
+// Compressed and its kin are not among these, but for frames that are read.
 type CompressionStats struct {
+	// Wire is zero on a base other than the native one.
+	Wire WireStats
 	// Columns has an entry for each of Config.CompressColumns, by name, and one
 	// with the name "" for frames that were read under another column's name.
 	Columns []ColumnCompression
+}
+
+// WireStats count the bodies of requests and answers. The heads, TLS and pings are
+// in RequestStats only.
+type WireStats struct {
+	// Sent is the length of what was sent, and TextSaved by how much it would have
+	// been longer with every SQL text in it as often as it was run.
+	Sent, TextSaved uint64
+	// Answers are by how they came.
+	Answers []AnswerStats
+	// Skipped counts answers that were not asked for compressed, by the reason.
+	Skipped map[string]uint64
+}
+
+// AnswerStats are those of the answers in one encoding, "json" or "protobuf", and
+// one coding of it, "plain", "gzip" or "zstd".
+type AnswerStats struct {
+	Encoding, Coding string
+	// Count is how many there were, Received their length as they came and Raw when
+	// they were decompressed, which has taken Time.
+	Count, Received, Raw uint64
+	Time                 time.Duration
+}
+
+func (c *Connector) wireStats(saved uint64) WireStats {
+	n := c.client.Packing()
+	w := WireStats{Sent: n.Sent, TextSaved: saved, Skipped: n.Skipped}
+	for _, a := range n.Answers {
+		name := EncodingJSON
+		if a.Encoding == hrana.Protobuf {
+			name = EncodingProtobuf
+		}
+		w.Answers = append(w.Answers, AnswerStats{name, a.Coding.String(), a.Answers, a.Received, a.Raw, a.Took})
+	}
+	return w
 }
 
 // ColumnCompression is one column's share of CompressionStats.

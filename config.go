@@ -42,6 +42,15 @@ const (
 	EncodingProtobuf = "protobuf"
 )
 
+// Values of Config.Compress.
+const (
+	// CompressAuto asks for compressed answers where that has been measured to be
+	// faster; the default.
+	CompressAuto = "auto"
+	// CompressOff never asks for one.
+	CompressOff = "off"
+)
+
 // TxLock is the lock that BEGIN takes.
 type TxLock uint8
 
@@ -152,6 +161,8 @@ type Config struct {
 	// ParseTime turns text in DATE, DATETIME and TIMESTAMP columns into
 	// time.Time; nil means on.
 	ParseTime *bool
+	// Compress is CompressAuto or CompressOff, and about answers on their way.
+	Compress string
 	// CompressColumns are columns, as "table.column", whose text and blobs are
 	// stored as LZ4 frames. See docs/compression.md.
 	CompressColumns []string

@@ -48,6 +48,7 @@ var settings = map[string]setting{
 	"connect_timeout":        {"ConnectTimeout", "1s", shortDuration(tursoopt.DefaultConnectTimeout)},
 	"timeout":                {"Timeout", "1s", shortDuration(tursoopt.DefaultTimeout)},
 	"parse_time":             {"ParseTime", "off", "on"},
+	"compress":               {"Compress", "off", tursoopt.CompressAuto},
 	"compress_columns":       {"CompressColumns", "docs.body", "none"},
 	"compress_min":           {"CompressMin", "4KiB", "1KiB"},
 	"compress_guard":         {"CompressGuard", "off", "on"},

@@ -132,7 +132,7 @@ func newConnector(cfg *Config) (*Connector, error) {
 		TransportConfig: hranahttp.TransportConfig{
 			TLS: cfg.TLSConfig, Dial: cfg.DialContext, ConnectTimeout: cfg.connectTimeout(), KeepAlive: cfg.keepAlive(), Dialling: dialTrace(dials),
 		},
-		LateTimeout: cfg.timeout(), Circuit: cfg.retries(), UserAgent: userAgent, Logger: c.log, Trace: traced,
+		Plain: cfg.Compress == CompressOff, LateTimeout: cfg.timeout(), Circuit: cfg.retries(), UserAgent: userAgent, Logger: c.log, Trace: traced,
 	}
 	var texts *sqltext.Cache
 	if cfg.Shared != nil {

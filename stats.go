@@ -23,7 +23,8 @@ type Stats struct {
 	// Served is how long the server has worked on requests, by what it tells. What
 	// Took is beyond it is the path, and the server's own queues.
 	Served Histogram
-	// Compression is that of CompressColumns, on any base.
+	// Compression is about bytes. What it says of CompressColumns is there on any
+	// base.
 	Compression CompressionStats
 	Cache       CacheStats
 }
@@ -109,6 +110,7 @@ func (c *Connector) Stats() Stats {
 		return s
 	}
 	texts, http, streams, lanes := c.stmts.Stats(), c.client.Counters(), c.pool.Counters(), c.lanes.Counters()
+	s.Compression.Wire = c.wireStats(streams.Saved)
 	return Stats{
 		Pool: s.Pool, Compression: s.Compression,
 		Statements: StatementStats{Hits: texts.Hits, Misses: texts.Misses, Evictions: texts.Evictions, Size: texts.Size},

@@ -8,6 +8,7 @@ package exec
 
 import (
 	"context"
+	"math"
 	"sync/atomic"
 	"time"
 )
@@ -98,6 +99,10 @@ type Note struct {
 	ServerTime atomic.Int64
 	// Answer is how many bytes its result takes, as far as seen.
 	Answer atomic.Int64
+	// Body is how many bytes its answer takes on the wire, uncompressed.
+	Body atomic.Int64
+	// packs is what Packs gives: two float32.
+	packs atomic.Uint64
 	// Alone is how many more times it travels in a request of its own, because a
 	// request that others shared with it has failed as a whole.
 	Alone atomic.Int32
@@ -127,15 +132,40 @@ func (n *Note) Learn(r *StmtResult, waited bool) {
 		t = int64(r.Result.RowsRead)*int64(rowRead) + int64(r.Result.RowsWritten)*int64(rowWritten)
 	}
 	n.learnTime(t)
-	if r.Result.Cursor != nil {
+	n.LearnSize(r.Result)
+}
+
+// LearnSize keeps how large an answer was.
+func (n *Note) LearnSize(r *Result) {
+	if r.Cursor != nil {
 		return
 	}
-	size, old := int64(r.Result.Rows.Used()), n.Answer.Load()
-	if size > old {
-		n.Answer.Store(size)
-	} else if shrunk := old - old/16; size < shrunk {
-		n.Answer.Store(shrunk)
+	largest(&n.Answer, int64(r.Rows.Used()))
+}
+
+// LearnBody keeps how many bytes an answer had on the wire.
+func (n *Note) LearnBody(size int64) { largest(&n.Body, size) }
+
+// largest keeps the largest value, forgotten slowly.
+func largest(kept *atomic.Int64, v int64) {
+	old := kept.Load()
+	if v > old {
+		kept.Store(v)
+	} else if shrunk := old - old/16; v < shrunk {
+		kept.Store(shrunk)
 	}
+}
+
+// Packs is how the answers compress: their length over that of the plain ones, and
+// what it takes in nanoseconds for each byte; zeros where nothing is known.
+func (n *Note) Packs() (ratio, cost float32) {
+	v := n.packs.Load()
+	return math.Float32frombits(uint32(v >> 32)), math.Float32frombits(uint32(v))
+}
+
+// SetPacks sets what Packs gives.
+func (n *Note) SetPacks(ratio, cost float32) {
+	n.packs.Store(uint64(math.Float32bits(ratio))<<32 | uint64(math.Float32bits(cost)))
 }
 
 // What a row costs a server, roughly.

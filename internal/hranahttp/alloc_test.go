@@ -15,7 +15,7 @@ func TestRoundTripAllocations(t *testing.T) {
 		req, answer := pointSelect(t, level.Encoding())
 		c := newBenchClient(t, trivialServer(t, contentType(level.Encoding()), answer))
 		if n := testing.AllocsPerRun(300, func() {
-			if _, err := c.Pipeline(context.Background(), c.Home(), level, req); err != nil {
+			if _, err := c.Pipeline(context.Background(), c.Home(), level, req, Expect{}); err != nil {
 				t.Fatal(err)
 			}
 		}); n > 10 {

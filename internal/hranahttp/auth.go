@@ -10,6 +10,7 @@ import (
 
 	"github.com/turso-opt/turso-opt/internal/exec"
 	"github.com/turso-opt/turso-opt/internal/hrana"
+	"github.com/turso-opt/turso-opt/internal/wire"
 )
 
 // auth holds the token in use.
@@ -19,11 +20,23 @@ type auth struct {
 	fetch   *tokenFetch // under way; nil if none is
 }
 
-// credentials are a token as the complete headers that carry it, one for each
-// encoding. They are shared by all requests and never written.
+// credentials are a token as the complete headers that carry it, for each encoding
+// one that asks for a plain answer and one that asks for a compressed one. They
+// are shared by all requests and never written.
 type credentials struct {
 	token   string
-	headers [2]http.Header
+	headers [2][2]http.Header
+}
+
+func (cred *credentials) header(enc hrana.Encoding, packed bool) http.Header {
+	return cred.headers[enc][indexOf(packed)]
+}
+
+func indexOf(packed bool) int {
+	if packed {
+		return 1
+	}
+	return 0
 }
 
 // A tokenFetch is one call of the token source, whoever waits for it.
@@ -156,7 +169,9 @@ func (c *Client) newCredentials(token string) *credentials {
 		if token != "" {
 			h["Authorization"] = []string{"Bearer " + token}
 		}
-		cred.headers[enc] = h
+		packed := h.Clone()
+		packed["Accept-Encoding"] = []string{wire.Accept}
+		cred.headers[enc] = [2]http.Header{h, packed}
 	}
 	return cred
 }

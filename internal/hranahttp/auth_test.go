@@ -60,7 +60,7 @@ func TestTokenIsFetchedOnceAndRenewedAfter401(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		valid.Store("three")
-		if _, err := c.PipelineDetached(ctx, c.Home(), V2JSON, query("SELECT 1"), nil); err != nil {
+		if _, err := c.PipelineDetached(ctx, c.Home(), V2JSON, query("SELECT 1"), Expect{}, nil); err != nil {
 			t.Errorf("detached: %v", err)
 		}
 	})
@@ -193,7 +193,7 @@ func TestCloseEndsAFetch(t *testing.T) {
 	}, func(t *testing.T, c *Client) {
 		result := make(chan error, 1)
 		go func() {
-			_, err := c.Pipeline(context.Background(), c.Home(), V2JSON, query("SELECT 1"))
+			_, err := c.Pipeline(context.Background(), c.Home(), V2JSON, query("SELECT 1"), Expect{})
 			result <- err
 		}()
 		synctest.Wait()

@@ -110,9 +110,9 @@ func BenchmarkPipeline(b *testing.B) {
 				for b.Loop() {
 					var err error
 					if mode == "detached" {
-						_, err = c.PipelineDetached(ctx, c.Home(), level, req, func(*Reply, error) {})
+						_, err = c.PipelineDetached(ctx, c.Home(), level, req, Expect{}, func(*Reply, error) {})
 					} else {
-						_, err = c.Pipeline(ctx, c.Home(), level, req)
+						_, err = c.Pipeline(ctx, c.Home(), level, req, Expect{})
 					}
 					if err != nil {
 						b.Fatal(err)

@@ -85,7 +85,7 @@ func (o *outage) comeBack() {
 
 // query makes one request.
 func (o *outage) query(ctx context.Context) *exec.Error {
-	_, err := o.client.Pipeline(ctx, o.client.Home(), o.client.Level(), query("SELECT 1"))
+	_, err := o.client.Pipeline(ctx, o.client.Home(), o.client.Level(), query("SELECT 1"), Expect{})
 	if err == nil {
 		return nil
 	}

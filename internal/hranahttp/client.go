@@ -48,6 +48,8 @@ type Config struct {
 	// on after its context has ended outlives the Client.
 	Token    func(context.Context) (string, error)
 	Encoding Preference
+	// Plain asks for no compressed answers.
+	Plain bool
 	// Transport is shared with other clients; nil for one of its own, as
 	// TransportConfig says.
 	Transport *Transport
@@ -80,8 +82,9 @@ type Client struct {
 	neg      negotiation
 	counters counters
 	// took is how long exchanges have taken that ended in an answer to a pipeline.
-	took  histogram.Histogram
-	limit int64 // maxResponse
+	took    histogram.Histogram
+	limit   int64 // maxResponse
+	packing packing
 
 	transport *Transport
 	own       bool // nobody else uses the transport
@@ -120,6 +123,7 @@ func newClient(cfg Config, proxy func(*http.Request) (*url.URL, error)) *Client 
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
+	c.packing.off = cfg.Plain
 	c.life, c.end = context.WithCancel(context.Background())
 	if c.own = c.transport == nil; c.own {
 		c.transport = newTransport(&cfg.TransportConfig, proxy, cfg.Host != "")

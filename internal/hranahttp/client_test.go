@@ -85,7 +85,7 @@ func TestCloseWaitsForRequestsInFlight(t *testing.T) {
 		f.before = hold(release, func() {})
 		result := make(chan error, 1)
 		go func() {
-			_, err := c.Pipeline(t.Context(), c.Home(), V2JSON, query("SELECT 1"))
+			_, err := c.Pipeline(t.Context(), c.Home(), V2JSON, query("SELECT 1"), Expect{})
 			result <- err
 		}()
 		synctest.Wait()
@@ -106,23 +106,23 @@ func TestCloseWaitsForRequestsInFlight(t *testing.T) {
 func TestCloseEndsWhatIsStillInFlight(t *testing.T) {
 	for name, begin := range map[string]func(c *Client) error{
 		"background": func(c *Client) error {
-			_, err := c.Pipeline(context.Background(), c.Home(), V2JSON, query("SELECT 1"))
+			_, err := c.Pipeline(context.Background(), c.Home(), V2JSON, query("SELECT 1"), Expect{})
 			return err
 		},
 		"cancellable": func(c *Client) error {
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
-			_, err := c.Pipeline(ctx, c.Home(), V2JSON, query("SELECT 1"))
+			_, err := c.Pipeline(ctx, c.Home(), V2JSON, query("SELECT 1"), Expect{})
 			return err
 		},
 		"detached": func(c *Client) error {
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
-			_, err := c.PipelineDetached(ctx, c.Home(), V2JSON, query("SELECT 1"), func(*Reply, error) {})
+			_, err := c.PipelineDetached(ctx, c.Home(), V2JSON, query("SELECT 1"), Expect{}, func(*Reply, error) {})
 			return err
 		},
 		"cursor": func(c *Client) error {
-			_, err := c.Cursor(context.Background(), c.Home(), V3JSON, &hrana.CursorReq{})
+			_, err := c.Cursor(context.Background(), c.Home(), V3JSON, &hrana.CursorReq{}, Expect{})
 			return err
 		},
 	} {
@@ -155,7 +155,7 @@ func TestCloseEndsADial(t *testing.T) {
 		})
 		result := make(chan error, 1)
 		go func() {
-			_, err := c.Pipeline(context.Background(), c.Home(), V2JSON, query("SELECT 1"))
+			_, err := c.Pipeline(context.Background(), c.Home(), V2JSON, query("SELECT 1"), Expect{})
 			result <- err
 		}()
 		synctest.Wait()
@@ -170,7 +170,7 @@ func TestCloseEndsADial(t *testing.T) {
 func TestCloseWithAnOpenCursor(t *testing.T) {
 	f := &fake{rows: 100_000}
 	inBubble(t, f, nil, func(t *testing.T, c *Client) {
-		cur, err := c.Cursor(context.Background(), c.Home(), V3JSON, &hrana.CursorReq{})
+		cur, err := c.Cursor(context.Background(), c.Home(), V3JSON, &hrana.CursorReq{}, Expect{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -201,15 +201,15 @@ func TestRefuse(t *testing.T) {
 	c := newTestClient(t, startServer(t, f).URL, nil)
 	result := make(chan error)
 	go func() {
-		_, err := c.Pipeline(context.Background(), c.Home(), V2JSON, query("SELECT 1"))
+		_, err := c.Pipeline(context.Background(), c.Home(), V2JSON, query("SELECT 1"), Expect{})
 		result <- err
 	}()
 	<-arrived
 	c.Refuse()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	_, cursorErr := c.Cursor(ctx, c.Home(), V3JSON, &hrana.CursorReq{})
-	_, detachedErr := c.PipelineDetached(ctx, c.Home(), V2JSON, query("SELECT 1"), nil)
+	_, cursorErr := c.Cursor(ctx, c.Home(), V3JSON, &hrana.CursorReq{}, Expect{})
+	_, detachedErr := c.PipelineDetached(ctx, c.Home(), V2JSON, query("SELECT 1"), Expect{}, nil)
 	for _, err := range []error{fails(t, c), cursorErr, detachedErr} {
 		if e := err.(*exec.Error); e.Code != exec.CodeClosed || e.Proof != exec.NotExecuted || e.Source != exec.FromClient {
 			t.Errorf("error %+v", e)
@@ -324,7 +324,7 @@ func TestCounters(t *testing.T) {
 		t.Errorf("after a 401 and another: %+v", n)
 	}
 	refuse.Store(0)
-	cur, err := c.Cursor(context.Background(), c.Home(), V3Protobuf, &hrana.CursorReq{})
+	cur, err := c.Cursor(context.Background(), c.Home(), V3Protobuf, &hrana.CursorReq{}, Expect{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/turso-opt/turso-opt/internal/exec"
 	"github.com/turso-opt/turso-opt/internal/hrana"
+	"github.com/turso-opt/turso-opt/internal/wire"
 )
 
 // maxEntry bounds one entry of a cursor, which is one row: sqld's limit of 5 MB
@@ -23,10 +24,12 @@ type Cursor struct {
 
 	c       *Client
 	ctx     context.Context
+	level   Level
 	enc     hrana.Encoding
 	answer  answer
 	r       *bufio.Reader
 	buf     []byte
+	raw     int   // bytes read, decompressed
 	err     error // how it ended
 	readErr error // of the connection
 	release func()
@@ -38,7 +41,12 @@ type cursorBody Cursor
 
 func (b *cursorBody) Read(p []byte) (int, error) {
 	n, err := b.answer.body.Read(p)
-	if err != nil && err != io.EOF {
+	b.raw += n
+	switch {
+	case err == nil, err == io.EOF:
+	case wire.IsDamaged(err):
+		b.c.packing.broken.Store(true)
+	default:
 		b.readErr = err
 	}
 	return n, err
@@ -50,7 +58,7 @@ var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 64<<10
 // Cursor sends a batch whose results stream back. level must be V3. Its error is
 // as Pipeline's. The cursor is ended by io.EOF, by an error or by Close; until
 // then it holds a connection. When ctx ends, also later, it is cut off.
-func (c *Client) Cursor(ctx context.Context, ep *Endpoint, level Level, req *hrana.CursorReq) (*Cursor, error) {
+func (c *Client) Cursor(ctx context.Context, ep *Endpoint, level Level, req *hrana.CursorReq, expect Expect) (*Cursor, error) {
 	if ctx.Err() != nil {
 		return nil, contextError(ctx, false)
 	}
@@ -64,7 +72,8 @@ func (c *Client) Cursor(ctx context.Context, ep *Endpoint, level Level, req *hra
 		return nil, encodeError(err)
 	}
 	ctx, left := c.within(ctx)
-	q := &call{ep: ep, level: level, method: cursor, hasBaton: req.Baton != "", body: data}
+	q := &call{ep: ep, level: level, method: cursor, hasBaton: req.Baton != "", body: data, expect: expect, packed: c.packing.choose(&expect, true)}
+	c.packing.sent.Add(uint64(len(data)))
 	answered := c.requested(ctx, q)
 	a, failed := c.send(ctx, q)
 	if failed != nil {
@@ -73,7 +82,7 @@ func (c *Client) Cursor(ctx context.Context, ep *Endpoint, level Level, req *hra
 		c.running.Done()
 		return nil, failed
 	}
-	cur := &Cursor{c: c, ctx: ctx, enc: enc, answer: a, r: readers.Get().(*bufio.Reader)}
+	cur := &Cursor{c: c, ctx: ctx, level: level, enc: enc, answer: a, r: readers.Get().(*bufio.Reader)}
 	cur.r.Reset((*cursorBody)(cur))
 	// Rows that nobody reads and nobody closes must not hold up Close for ever.
 	done := sync.OnceFunc(c.running.Done)
@@ -134,6 +143,7 @@ func (cur *Cursor) end(err error) {
 		return
 	}
 	cur.err = err
+	cur.c.packing.count(cur.level, &cur.answer, cur.raw)
 	cur.answer.body.Close()
 	cur.r.Reset(nil)
 	readers.Put(cur.r)

@@ -38,7 +38,7 @@ func TestCursor(t *testing.T) {
 		f := &fake{rows: 10_000, baton: "next"}
 		c := m.client(t, f, nil)
 		for _, level := range []Level{V3JSON, V3Protobuf} {
-			cur, err := c.Cursor(context.Background(), c.Home(), level, selectAll())
+			cur, err := c.Cursor(context.Background(), c.Home(), level, selectAll(), Expect{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -78,7 +78,7 @@ func TestCursorIsLeft(t *testing.T) {
 			return true
 		}
 		c := m.client(t, f, func(cfg *Config) { cfg.Encoding = OnlyJSON })
-		cur, err := c.Cursor(context.Background(), c.Home(), V3JSON, selectAll())
+		cur, err := c.Cursor(context.Background(), c.Home(), V3JSON, selectAll(), Expect{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -120,7 +120,7 @@ func TestCursorsContextEnds(t *testing.T) {
 		}
 		c := m.client(t, f, nil)
 		ctx, cancel := context.WithCancel(t.Context())
-		cur, err := c.Cursor(ctx, c.Home(), V3JSON, selectAll())
+		cur, err := c.Cursor(ctx, c.Home(), V3JSON, selectAll(), Expect{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -183,7 +183,7 @@ func TestCursorFails(t *testing.T) {
 					}
 					return true
 				}}, nil)
-				cur, err := cl.Cursor(context.Background(), cl.Home(), V3JSON, selectAll())
+				cur, err := cl.Cursor(context.Background(), cl.Home(), V3JSON, selectAll(), Expect{})
 				rows := 0
 				if err == nil {
 					if c.atOnce {
@@ -234,7 +234,7 @@ func TestCursorsConnectionBreaks(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
-			cur, err := cl.Cursor(ctx, cl.Home(), V3JSON, selectAll())
+			cur, err := cl.Cursor(ctx, cl.Home(), V3JSON, selectAll(), Expect{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -256,7 +256,7 @@ func TestCursorsSideBySide(t *testing.T) {
 		c := m.client(t, f, nil)
 		var open []*Cursor
 		for range 5 {
-			cur, err := c.Cursor(context.Background(), c.Home(), V3JSON, selectAll())
+			cur, err := c.Cursor(context.Background(), c.Home(), V3JSON, selectAll(), Expect{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -276,7 +276,7 @@ func TestCursorThatCannotBeEncoded(t *testing.T) {
 	c := newTestClient(t, startServer(t, f).URL, nil)
 	bad := selectAll()
 	bad.Batch.Steps[0].Cond = &hrana.Cond{Type: 99}
-	_, err := c.Cursor(t.Context(), c.Home(), V3JSON, bad)
+	_, err := c.Cursor(t.Context(), c.Home(), V3JSON, bad, Expect{})
 	if e, ok := err.(*exec.Error); !ok || e.Proof != exec.NotExecuted || e.Source != exec.FromClient || len(f.requests()) != 0 {
 		t.Errorf("%#v", err)
 	}

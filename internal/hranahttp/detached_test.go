@@ -50,7 +50,7 @@ func TestCallerLeavesAWrite(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { <-arrived; cancel() }()
 		o := make(outcomes, 2)
-		_, err := c.PipelineDetached(ctx, c.Home(), V2JSON, query("INSERT"), o.late)
+		_, err := c.PipelineDetached(ctx, c.Home(), V2JSON, query("INSERT"), Expect{}, o.late)
 		e, ok := err.(*exec.Error)
 		if !ok || !errors.Is(e, context.Canceled) || e.Proof != exec.OutcomeUnknown || !e.StreamLost || e.Source != exec.FromTransport {
 			t.Errorf("%+v", err)
@@ -89,7 +89,7 @@ func TestLateTimeout(t *testing.T) {
 				defer cancel()
 				begin := time.Now()
 				o := make(outcomes, 2)
-				_, err := c.PipelineDetached(ctx, c.Home(), V2JSON, query("INSERT"), o.late)
+				_, err := c.PipelineDetached(ctx, c.Home(), V2JSON, query("INSERT"), Expect{}, o.late)
 				if !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != time.Second {
 					t.Errorf("%v after %v", err, time.Since(begin))
 				}
@@ -125,7 +125,7 @@ func TestCallerLeavesBeforeTheWriteIsSent(t *testing.T) {
 			})
 			ctx, cancel := context.WithCancel(t.Context())
 			go func() { <-dialling; cancel() }()
-			_, err := c.PipelineDetached(ctx, c.Home(), V2JSON, query("INSERT"), func(*Reply, error) { t.Error("late") })
+			_, err := c.PipelineDetached(ctx, c.Home(), V2JSON, query("INSERT"), Expect{}, func(*Reply, error) { t.Error("late") })
 			e, ok := err.(*exec.Error)
 			if !ok || !errors.Is(e, context.Canceled) || e.Proof != exec.NotExecuted || e.StreamLost {
 				t.Errorf("%+v", err)
@@ -147,7 +147,7 @@ func TestNothingGoesOnForACallerWhoLeftInTime(t *testing.T) {
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := c.PipelineDetached(ctx, c.Home(), V2JSON, query("INSERT"), func(*Reply, error) { t.Error("late") })
+		_, err := c.PipelineDetached(ctx, c.Home(), V2JSON, query("INSERT"), Expect{}, func(*Reply, error) { t.Error("late") })
 		if e, ok := err.(*exec.Error); !ok || e.Proof != exec.NotExecuted {
 			t.Errorf("%+v", err)
 		}
@@ -180,7 +180,7 @@ func TestArgumentsAreTheCallersAgain(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { <-began; cancel() }()
 		o := make(outcomes, 1)
-		_, err := c.PipelineDetached(ctx, c.Home(), V3Protobuf, query("INSERT", exec.Value{Kind: exec.Blob, Blob: blob}), o.late)
+		_, err := c.PipelineDetached(ctx, c.Home(), V3Protobuf, query("INSERT", exec.Value{Kind: exec.Blob, Blob: blob}), Expect{}, o.late)
 		if e, ok := err.(*exec.Error); !ok || e.Proof != exec.OutcomeUnknown {
 			t.Errorf("%+v", err)
 		}
@@ -211,7 +211,7 @@ func TestLate401IsNotTriedAgain(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		o := make(outcomes, 1)
-		c.PipelineDetached(ctx, c.Home(), V2JSON, query("INSERT"), o.late)
+		c.PipelineDetached(ctx, c.Home(), V2JSON, query("INSERT"), Expect{}, o.late)
 		e, ok := (<-o).err.(*exec.Error)
 		if !ok || e.Status != 401 || e.Proof != exec.NotExecuted {
 			t.Errorf("late %+v", e)
@@ -247,9 +247,9 @@ func TestNotExecutedIsTrue(t *testing.T) {
 					req := query(fmt.Sprintf("INSERT %d.", i))
 					var err error
 					if i%2 == 0 {
-						_, err = c.PipelineDetached(ctx, c.Home(), V2JSON, req, func(*Reply, error) { a.late.Add(1) })
+						_, err = c.PipelineDetached(ctx, c.Home(), V2JSON, req, Expect{}, func(*Reply, error) { a.late.Add(1) })
 					} else {
-						_, err = c.Pipeline(ctx, c.Home(), V2JSON, req)
+						_, err = c.Pipeline(ctx, c.Home(), V2JSON, req, Expect{})
 					}
 					cancel()
 					if err != nil {

@@ -29,8 +29,8 @@ const (
 // A method is what a POST goes to, and the head it is sent with while the
 // credentials stay the same.
 type method struct {
-	url  *url.URL
-	head atomic.Pointer[renderedHead]
+	url   *url.URL
+	heads [2]atomic.Pointer[renderedHead] // as credentials.headers
 }
 
 type renderedHead struct {
@@ -38,12 +38,13 @@ type renderedHead struct {
 	text []byte
 }
 
-func (m *method) headFor(cred *credentials, l Level, host string) []byte {
-	if h := m.head.Load(); h != nil && h.cred == cred {
+func (m *method) headFor(cred *credentials, l Level, host string, packed bool) []byte {
+	head := &m.heads[indexOf(packed)]
+	if h := head.Load(); h != nil && h.cred == cred {
 		return h.text
 	}
-	h := &renderedHead{cred, http1.AppendHead(nil, http.MethodPost, m.url, host, cred.headers[l.Encoding()])}
-	m.head.Store(h)
+	h := &renderedHead{cred, http1.AppendHead(nil, http.MethodPost, m.url, host, cred.header(l.Encoding(), packed))}
+	head.Store(h)
 	return h.text
 }
 

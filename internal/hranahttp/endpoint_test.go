@@ -148,7 +148,7 @@ func TestStreamMoves(t *testing.T) {
 			}
 			return
 		}
-		_, err := c.Pipeline(context.Background(), reply.Endpoint, V2JSON, req)
+		_, err := c.Pipeline(context.Background(), reply.Endpoint, V2JSON, req, Expect{})
 		if e, ok := err.(*exec.Error); !ok || e.Status != 404 {
 			t.Fatalf("error %v", err) // the fake knows no prefix
 		}
@@ -168,7 +168,7 @@ func TestCursorMovesTheStream(t *testing.T) {
 	node := startServer(t, &fake{})
 	f := &fake{baton: "next", baseURL: func() string { return node.URL }}
 	c := newTestClient(t, startServer(t, f).URL, nil)
-	cur, err := c.Cursor(context.Background(), c.Home(), V3JSON, &hrana.CursorReq{})
+	cur, err := c.Cursor(context.Background(), c.Home(), V3JSON, &hrana.CursorReq{}, Expect{})
 	if err != nil {
 		t.Fatal(err)
 	}

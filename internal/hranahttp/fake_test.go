@@ -290,7 +290,7 @@ func query(sql string, args ...exec.Value) *hrana.PipelineReq {
 // ask makes a round trip on a new stream and wants the answer 1.
 func ask(t testing.TB, c *Client) *Reply {
 	t.Helper()
-	reply, err := c.Pipeline(context.Background(), c.Home(), c.Level(), query("SELECT 1"))
+	reply, err := c.Pipeline(context.Background(), c.Home(), c.Level(), query("SELECT 1"), Expect{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -308,7 +308,7 @@ func fails(t testing.TB, c *Client) *exec.Error {
 
 func failsWith(t testing.TB, ctx context.Context, c *Client, req *hrana.PipelineReq) *exec.Error {
 	t.Helper()
-	reply, err := c.Pipeline(ctx, c.Home(), c.Level(), req)
+	reply, err := c.Pipeline(ctx, c.Home(), c.Level(), req, Expect{})
 	if err == nil {
 		t.Fatalf("answered %+v", reply.Results)
 	}

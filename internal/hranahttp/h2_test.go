@@ -108,7 +108,7 @@ func TestHTTP2ConnectionIsReplaced(t *testing.T) {
 	// Whether the first request after it finds the connection closed, or breaks
 	// with it, is a race that a read survives.
 	for {
-		_, err := c.Pipeline(t.Context(), c.Home(), c.Level(), query("SELECT 1"))
+		_, err := c.Pipeline(t.Context(), c.Home(), c.Level(), query("SELECT 1"), Expect{})
 		if err == nil {
 			break
 		}

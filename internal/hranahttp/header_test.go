@@ -85,7 +85,7 @@ func TestContentTypeFollowsTheLevel(t *testing.T) {
 	f := &fake{}
 	c := newTestClient(t, startServer(t, f).URL, nil)
 	for level, want := range map[Level]string{V2JSON: "application/json", V3JSON: "application/json", V3Protobuf: "application/x-protobuf"} {
-		if _, err := c.Pipeline(context.Background(), c.Home(), level, query("SELECT 1")); err != nil {
+		if _, err := c.Pipeline(context.Background(), c.Home(), level, query("SELECT 1"), Expect{}); err != nil {
 			t.Fatal(err)
 		}
 		all := f.requests()

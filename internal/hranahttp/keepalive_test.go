@@ -125,7 +125,7 @@ func askIn(t *testing.T, c *Client, d time.Duration) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	began := time.Now()
-	if _, err := c.Pipeline(ctx, c.Home(), c.Level(), query("SELECT 1")); err != nil {
+	if _, err := c.Pipeline(ctx, c.Home(), c.Level(), query("SELECT 1"), Expect{}); err != nil {
 		t.Fatalf("after %v: %v", time.Since(began), err)
 	}
 	if took := time.Since(began); took > d {
@@ -462,7 +462,7 @@ func TestHTTP2PathDies(t *testing.T) {
 	})
 	ask(t, c)
 	dead.Store(true)
-	if _, err := c.Pipeline(t.Context(), c.Home(), c.Level(), query("SELECT 1")); err == nil || err.(*exec.Error).Proof == exec.NotExecuted {
+	if _, err := c.Pipeline(t.Context(), c.Home(), c.Level(), query("SELECT 1"), Expect{}); err == nil || err.(*exec.Error).Proof == exec.NotExecuted {
 		t.Errorf("a request under way: %v", err)
 	}
 	await(t, func() bool {

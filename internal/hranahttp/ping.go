@@ -116,9 +116,9 @@ func (p *ping) request() http1.Request {
 	c := p.client
 	req := http1.Request{Body: p.body}
 	if p.body != nil {
-		req.Head = c.home.calls[p.level][pipeline].headFor(p.cred, p.level, c.home.host)
+		req.Head = c.home.calls[p.level][pipeline].headFor(p.cred, p.level, c.home.host, false)
 	} else {
-		req.Head = http1.AppendHead(nil, http.MethodGet, below(c.home.base, p.level.path()), c.home.host, p.cred.headers[hrana.JSON])
+		req.Head = http1.AppendHead(nil, http.MethodGet, below(c.home.base, p.level.path()), c.home.host, p.cred.header(hrana.JSON, false))
 	}
 	return req
 }
@@ -127,9 +127,9 @@ func (p *ping) request() http1.Request {
 func (p *ping) message() (u *url.URL, header http.Header, body *payload) {
 	c := p.client
 	if p.body != nil {
-		return c.home.calls[p.level][pipeline].url, p.cred.headers[p.level.Encoding()], &payload{data: p.body}
+		return c.home.calls[p.level][pipeline].url, p.cred.header(p.level.Encoding(), false), &payload{data: p.body}
 	}
-	return below(c.home.base, p.level.path()), p.cred.headers[hrana.JSON], nil
+	return below(c.home.base, p.level.path()), p.cred.header(hrana.JSON, false), nil
 }
 
 // send makes one attempt. A token that is refused is fetched again now, so that
@@ -172,5 +172,5 @@ func (t *Transport) checkRequest(to *http1.Target) *http1.Request {
 	if cred == nil {
 		return nil
 	}
-	return &http1.Request{Head: http1.AppendHead(nil, http.MethodGet, below(p.base, t.owner.Level().path()), p.host, cred.headers[hrana.JSON])}
+	return &http1.Request{Head: http1.AppendHead(nil, http.MethodGet, below(p.base, t.owner.Level().path()), p.host, cred.header(hrana.JSON, false))}
 }

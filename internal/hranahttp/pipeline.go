@@ -21,9 +21,11 @@ type Reply struct {
 // one. When ctx ends first, the request is cut off, so this is for requests that
 // change nothing.
 //
+// expect decides whether the answer is asked for compressed.
+//
 // An error is always an *exec.Error (one whose Err is the context's, if that
 // ended); without one there are as many results as requests.
-func (c *Client) Pipeline(ctx context.Context, ep *Endpoint, level Level, req *hrana.PipelineReq) (*Reply, error) {
+func (c *Client) Pipeline(ctx context.Context, ep *Endpoint, level Level, req *hrana.PipelineReq, expect Expect) (*Reply, error) {
 	if ctx.Err() != nil {
 		return nil, contextError(ctx, false)
 	}
@@ -35,7 +37,7 @@ func (c *Client) Pipeline(ctx context.Context, ep *Endpoint, level Level, req *h
 	if err != nil {
 		return nil, err
 	}
-	q := call{ep: ep, level: level, method: pipeline, hasBaton: req.Baton != "", body: body.b}
+	q := c.pipelineCall(ep, level, req, body, &expect)
 	ctx, left := c.within(ctx)
 	defer left()
 	reply, failed := c.exchange(ctx, &q, len(req.Requests))
@@ -56,6 +58,12 @@ func encodePipeline(level Level, req *hrana.PipelineReq) (*buffer, error) {
 	return body, nil
 }
 
+func (c *Client) pipelineCall(ep *Endpoint, level Level, req *hrana.PipelineReq, body *buffer, expect *Expect) call {
+	c.packing.sent.Add(uint64(len(body.b)))
+	return call{ep: ep, level: level, method: pipeline, hasBaton: req.Baton != "", body: body.b,
+		expect: *expect, packed: c.packing.choose(expect, false)}
+}
+
 // freeBody gives the memory of the call's body back, unless it went through
 // net/http, which may go on reading it after it has returned.
 func (q *call) freeBody(body *buffer) {
@@ -68,9 +76,9 @@ func (q *call) freeBody(body *buffer) {
 // When ctx ends first it returns at once; the exchange goes on for at most
 // LateTimeout, and late is then called with its outcome, by another goroutine.
 // Nothing goes on, and late is not called, if nothing had been sent.
-func (c *Client) PipelineDetached(ctx context.Context, ep *Endpoint, level Level, req *hrana.PipelineReq, late func(*Reply, error)) (*Reply, error) {
+func (c *Client) PipelineDetached(ctx context.Context, ep *Endpoint, level Level, req *hrana.PipelineReq, expect Expect, late func(*Reply, error)) (*Reply, error) {
 	if ctx.Done() == nil {
-		return c.Pipeline(ctx, ep, level, req)
+		return c.Pipeline(ctx, ep, level, req, expect)
 	}
 	if ctx.Err() != nil {
 		return nil, contextError(ctx, false)
@@ -86,7 +94,8 @@ func (c *Client) PipelineDetached(ctx context.Context, ep *Endpoint, level Level
 		return nil, err
 	}
 	f := &flight{body: payload{data: body.b}, buf: body, want: len(req.Requests), done: make(chan struct{}), late: late}
-	f.call = call{ep: ep, level: level, method: pipeline, hasBaton: req.Baton != "", body: body.b, detached: &f.body}
+	f.call = c.pipelineCall(ep, level, req, body, &expect)
+	f.call.detached = &f.body
 	run, cancel := context.WithCancel(withValues{c.life, ctx})
 	go f.run(c, run, cancel)
 	select {
@@ -185,11 +194,18 @@ func (c *Client) exchanged(ctx context.Context, q *call, want int) (*Reply, int,
 	}
 	buf := newBuffer()
 	defer buf.free()
-	err := buf.readFrom(a.body, a.length, c.limit)
+	limit := c.limit
+	if a.packed != nil {
+		limit = c.unpackLimit(q.level, want)
+	}
+	err := buf.readFrom(a.body, a.length, limit)
 	a.body.Close()
 	took := time.Since(began)
 	if err != nil {
 		c.counters.failed.Add(1)
+		if c.unreadable(q, &a, err) {
+			return nil, len(buf.b), c.notHrana("", err)
+		}
 		return nil, len(buf.b), c.broken(ctx, err, true)
 	}
 	var decoded hrana.PipelineResp
@@ -201,6 +217,7 @@ func (c *Client) exchanged(ctx context.Context, q *call, want int) (*Reply, int,
 		return nil, len(buf.b), c.notHrana(a.foreign, err)
 	}
 	c.took.Record(took)
+	c.received(q, &a, buf.b, decoded.Results)
 	c.answered()
 	return &Reply{Baton: decoded.Baton, Endpoint: c.follow(q.ep, decoded.BaseURL), Results: decoded.Results}, len(buf.b), nil
 }

@@ -28,10 +28,12 @@ func TestPipelineAtEveryLevel(t *testing.T) {
 			req := query("SELECT ?", exec.Value{Kind: exec.Text, Text: strings.Repeat("x", 100_000)})
 			req.Requests = append(req.Requests, hrana.StreamReq{Type: hrana.Close})
 			for _, send := range []func() (*Reply, error){
-				func() (*Reply, error) { return c.Pipeline(context.Background(), c.Home(), level, req) },
-				func() (*Reply, error) { return c.Pipeline(ctx, c.Home(), level, req) },
-				func() (*Reply, error) { return c.PipelineDetached(context.Background(), c.Home(), level, req, nil) },
-				func() (*Reply, error) { return c.PipelineDetached(ctx, c.Home(), level, req, nil) },
+				func() (*Reply, error) { return c.Pipeline(context.Background(), c.Home(), level, req, Expect{}) },
+				func() (*Reply, error) { return c.Pipeline(ctx, c.Home(), level, req, Expect{}) },
+				func() (*Reply, error) {
+					return c.PipelineDetached(context.Background(), c.Home(), level, req, Expect{}, nil)
+				},
+				func() (*Reply, error) { return c.PipelineDetached(ctx, c.Home(), level, req, Expect{}, nil) },
 			} {
 				reply, err := send()
 				if err != nil {
@@ -64,8 +66,8 @@ func TestRequestThatCannotBeEncoded(t *testing.T) {
 	f := &fake{}
 	c := newTestClient(t, startServer(t, f).URL, nil)
 	bad := &hrana.PipelineReq{Requests: []hrana.StreamReq{{Type: 99}}}
-	_, err := c.Pipeline(t.Context(), c.Home(), V2JSON, bad)
-	_, detached := c.PipelineDetached(t.Context(), c.Home(), V2JSON, bad, nil)
+	_, err := c.Pipeline(t.Context(), c.Home(), V2JSON, bad, Expect{})
+	_, detached := c.PipelineDetached(t.Context(), c.Home(), V2JSON, bad, Expect{}, nil)
 	for _, err := range []error{err, detached} {
 		if e, ok := err.(*exec.Error); !ok || e.Proof != exec.NotExecuted || e.Source != exec.FromClient || e.StreamLost {
 			t.Errorf("%+v", err)
@@ -93,7 +95,7 @@ func TestSpoiltAnswers(t *testing.T) {
 		} {
 			for level := V2JSON; level < levels; level++ {
 				srv.Inject(1, want.fault)
-				_, err := c.Pipeline(context.Background(), c.Home(), level, query("SELECT 1"))
+				_, err := c.Pipeline(context.Background(), c.Home(), level, query("SELECT 1"), Expect{})
 				e, ok := err.(*exec.Error)
 				if !ok || e.Source != want.source || e.Proof != exec.OutcomeUnknown || !e.StreamLost || e.Status != 0 {
 					t.Errorf("%s, %v: %#v", name, level, err)
@@ -212,9 +214,9 @@ func TestContextEndsBeforeAnythingIsSent(t *testing.T) {
 		c := m.client(t, f, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err := c.Pipeline(ctx, c.Home(), V2JSON, query("SELECT 1"))
-		_, detached := c.PipelineDetached(ctx, c.Home(), V2JSON, query("SELECT 1"), func(*Reply, error) { t.Error("late") })
-		_, cursor := c.Cursor(ctx, c.Home(), V3JSON, &hrana.CursorReq{})
+		_, err := c.Pipeline(ctx, c.Home(), V2JSON, query("SELECT 1"), Expect{})
+		_, detached := c.PipelineDetached(ctx, c.Home(), V2JSON, query("SELECT 1"), Expect{}, func(*Reply, error) { t.Error("late") })
+		_, cursor := c.Cursor(ctx, c.Home(), V3JSON, &hrana.CursorReq{}, Expect{})
 		for _, err := range []error{err, detached, cursor} {
 			if e, ok := err.(*exec.Error); !ok || !errors.Is(e, context.Canceled) || e.Proof != exec.NotExecuted || e.StreamLost {
 				t.Errorf("%+v", err)
@@ -239,15 +241,15 @@ func TestContextEndsDuringTheDial(t *testing.T) {
 			})
 			for _, send := range []func(ctx context.Context) error{
 				func(ctx context.Context) error {
-					_, err := c.Pipeline(ctx, c.Home(), V2JSON, query("SELECT 1"))
+					_, err := c.Pipeline(ctx, c.Home(), V2JSON, query("SELECT 1"), Expect{})
 					return err
 				},
 				func(ctx context.Context) error {
-					_, err := c.PipelineDetached(ctx, c.Home(), V2JSON, query("SELECT 1"), func(*Reply, error) { t.Error("late") })
+					_, err := c.PipelineDetached(ctx, c.Home(), V2JSON, query("SELECT 1"), Expect{}, func(*Reply, error) { t.Error("late") })
 					return err
 				},
 				func(ctx context.Context) error {
-					_, err := c.Cursor(ctx, c.Home(), V3JSON, &hrana.CursorReq{})
+					_, err := c.Cursor(ctx, c.Home(), V3JSON, &hrana.CursorReq{}, Expect{})
 					return err
 				},
 			} {
@@ -332,7 +334,7 @@ func TestLargeAnswer(t *testing.T) {
 		srv := hranatest.NewServer(t, hranatest.Options{})
 		c := m.client(t, before(t, srv), nil)
 		for level := V2JSON; level < levels; level++ {
-			reply, err := c.Pipeline(context.Background(), c.Home(), level, query("SELECT hex(zeroblob(?))", exec.Value{Kind: exec.Integer, Int: 500_000}))
+			reply, err := c.Pipeline(context.Background(), c.Home(), level, query("SELECT hex(zeroblob(?))", exec.Value{Kind: exec.Integer, Int: 500_000}), Expect{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -354,7 +356,7 @@ func TestManyAtOnce(t *testing.T) {
 					v := int64(i*10 + n)
 					req := query("SELECT ?", exec.Value{Kind: exec.Integer, Int: v})
 					req.Requests = append(req.Requests, hrana.StreamReq{Type: hrana.Close})
-					reply, err := c.Pipeline(context.Background(), c.Home(), c.Level(), req)
+					reply, err := c.Pipeline(context.Background(), c.Home(), c.Level(), req, Expect{})
 					if err != nil {
 						t.Error(err)
 						return

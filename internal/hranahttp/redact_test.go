@@ -88,7 +88,7 @@ func TestSecretsAreInNoError(t *testing.T) {
 				})
 				e := fails(t, c)
 				checkSecrets(t, "error", everything(e))
-				_, err := c.Cursor(context.Background(), c.Home(), V3JSON, &hrana.CursorReq{})
+				_, err := c.Cursor(context.Background(), c.Home(), V3JSON, &hrana.CursorReq{}, Expect{})
 				if err == nil {
 					t.Fatal("a cursor")
 				}

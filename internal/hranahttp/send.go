@@ -5,10 +5,12 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
 	"github.com/turso-opt/turso-opt/internal/hrana"
 	"github.com/turso-opt/turso-opt/internal/http1"
+	"github.com/turso-opt/turso-opt/internal/wire"
 )
 
 // A call is one POST, complete in memory.
@@ -20,6 +22,9 @@ type call struct {
 	body     []byte
 	// detached is body, where the caller may leave; nil otherwise.
 	detached *payload
+	// packed asks for a compressed answer.
+	packed bool
+	expect Expect
 }
 
 // An answer is a response of status 200, its body unread. Whoever has one closes
@@ -27,6 +32,11 @@ type call struct {
 type answer struct {
 	body   io.ReadCloser
 	length int64 // -1 if not known
+	// coding is how it has come, packed the Reader that undoes it; nil if plain.
+	coding wire.Coding
+	packed *wire.Reader
+	// sent is when the request had left, head when the answer began to come.
+	sent, head time.Time
 	// foreign is the content type, if it is one that Hrana does not use.
 	foreign string
 }
@@ -77,7 +87,7 @@ func (c *Client) transmit(ctx context.Context, q *call, cred *credentials) (answ
 }
 
 func (c *Client) transmitHTTP1(ctx context.Context, q *call, cred *credentials) (answer, *exec.Error) {
-	req := http1.Request{Head: q.ep.calls[q.level][q.method].headFor(cred, q.level, q.ep.host), Body: q.body}
+	req := http1.Request{Head: q.ep.calls[q.level][q.method].headFor(cred, q.level, q.ep.host, q.packed), Body: q.body}
 	if q.detached != nil {
 		req.Gate = q.detached
 	}
@@ -94,14 +104,14 @@ func (c *Client) transmitHTTP1(ctx context.Context, q *call, cred *credentials) 
 	if resp.Status != http.StatusOK {
 		h := statusHead{status: resp.Status, contentType: string(resp.Get("content-type")),
 			retryAfter: string(resp.Get("retry-after")), location: string(resp.Get("location"))}
-		text := readError(resp)
-		return answer{}, c.refused(q, h, text)
+		body, _ := undo(resp, resp.Get("content-encoding"))
+		return answer{}, c.refused(q, h, readError(body))
 	}
-	a := answer{body: resp, length: resp.Length}
+	a := answer{body: resp, length: resp.Length, sent: resp.Sent, head: time.Now()}
 	if ct := resp.Get("content-type"); !isHrana(ct) {
 		a.foreign = string(ct)
 	}
-	return a, nil
+	return c.unpack(a, resp.Get("content-encoding"))
 }
 
 func (c *Client) transmitByTransport(ctx context.Context, q *call, cred *credentials) (answer, *exec.Error) {
@@ -109,7 +119,8 @@ func (c *Client) transmitByTransport(ctx context.Context, q *call, cred *credent
 	if body == nil {
 		body = &payload{data: q.body}
 	}
-	u, header := q.ep.calls[q.level][q.method].url, cred.headers[q.level.Encoding()]
+	u, header := q.ep.calls[q.level][q.method].url, cred.header(q.level.Encoding(), q.packed)
+	sent := time.Now()
 	resp, err := c.transport.roundTrip(ctx, u, q.ep.host, header, body)
 	var noConn *unconnected
 	if err != nil && !body.started() && ctx.Err() == nil && !errors.As(err, &noConn) {
@@ -122,13 +133,14 @@ func (c *Client) transmitByTransport(ctx context.Context, q *call, cred *credent
 	if resp.StatusCode != http.StatusOK {
 		h := statusHead{status: resp.StatusCode, contentType: resp.Header.Get("Content-Type"),
 			retryAfter: resp.Header.Get("Retry-After"), location: resp.Header.Get("Location")}
-		return answer{}, c.refused(q, h, readError(resp.Body))
+		text, _ := undo(resp.Body, []byte(resp.Header.Get("Content-Encoding")))
+		return answer{}, c.refused(q, h, readError(text))
 	}
-	a := answer{body: resp.Body, length: resp.ContentLength}
+	a := answer{body: resp.Body, length: resp.ContentLength, sent: sent, head: time.Now()}
 	if ct := resp.Header.Get("Content-Type"); !isHrana([]byte(ct)) {
 		a.foreign = ct
 	}
-	return a, nil
+	return c.unpack(a, []byte(resp.Header.Get("Content-Encoding")))
 }
 
 // refused is an answer other than 200.
@@ -159,7 +171,7 @@ func (c *Client) get(ctx context.Context, path string) (status int, contentType 
 	}
 	c.counters.requests.Add(1)
 	manner, err := c.transport.mannerOf(ctx, c.home.place)
-	u, header := below(c.home.base, path), cred.headers[hrana.JSON]
+	u, header := below(c.home.base, path), cred.header(hrana.JSON, false)
 	switch {
 	case err != nil:
 	case manner == viaHTTP1:
@@ -167,7 +179,9 @@ func (c *Client) get(ctx context.Context, path string) (status int, contentType 
 		req := http1.Request{Head: http1.AppendHead(nil, http.MethodGet, u, c.home.host, header)}
 		if resp, _, err = c.transport.pool.Do(ctx, &c.home.place.target, &req); err == nil {
 			status, contentType = resp.Status, string(resp.Get("content-type"))
+			sent := resp.Sent
 			readError(resp)
+			c.packing.law.ObserveEmpty(time.Since(sent))
 		}
 	default:
 		var resp *http.Response

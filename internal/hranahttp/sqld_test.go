@@ -49,7 +49,7 @@ func (s *signer) token(access string, expires time.Time) string {
 // run executes one statement on a stream of its own.
 func run(t *testing.T, c *Client, sql string) *exec.Result {
 	t.Helper()
-	reply, err := c.Pipeline(context.Background(), c.Home(), c.Level(), query(sql))
+	reply, err := c.Pipeline(context.Background(), c.Home(), c.Level(), query(sql), Expect{})
 	if err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
@@ -101,7 +101,7 @@ func TestSqldTokens(t *testing.T) {
 	for level := V2JSON; level < levels; level++ {
 		req := query("SELECT 1")
 		req.Requests = append(req.Requests, query("INSERT INTO t VALUES (2)").Requests...)
-		_, err := reader.Pipeline(t.Context(), reader.Home(), level, req)
+		_, err := reader.Pipeline(t.Context(), reader.Home(), level, req, Expect{})
 		if e, ok := err.(*exec.Error); !ok || e.Status != 403 || e.Proof != exec.NotExecuted {
 			t.Errorf("%v: %+v", level, err)
 		}
@@ -124,21 +124,21 @@ func TestSqldBatons(t *testing.T) {
 	for level := V2JSON; level < levels; level++ {
 		refused := func(what, baton string) {
 			t.Helper()
-			_, err := c.Pipeline(t.Context(), c.Home(), level, insert(baton))
+			_, err := c.Pipeline(t.Context(), c.Home(), level, insert(baton), Expect{})
 			e, ok := err.(*exec.Error)
 			if !ok || e.Status != 400 || e.Proof != exec.NotExecuted || !e.StreamLost || e.Source != exec.FromServer {
 				t.Errorf("%v, %s: %+v", level, what, err)
 			}
 		}
 		refused("an invalid baton", "garbage")
-		reply, err := c.Pipeline(t.Context(), c.Home(), level, query("SELECT 1"))
+		reply, err := c.Pipeline(t.Context(), c.Home(), level, query("SELECT 1"), Expect{})
 		if err != nil || reply.Baton == "" {
 			t.Fatal(err)
 		}
 		used := reply.Baton
 		req := query("SELECT 1")
 		req.Baton = used
-		if _, err = c.Pipeline(t.Context(), c.Home(), level, req); err != nil {
+		if _, err = c.Pipeline(t.Context(), c.Home(), level, req, Expect{}); err != nil {
 			t.Fatal(err)
 		}
 		refused("a used baton", used)
@@ -185,7 +185,7 @@ func TestSqldCursor(t *testing.T) {
 	req := &hrana.CursorReq{Batch: hrana.Batch{Steps: []hrana.BatchStep{{Stmt: hrana.Stmt{WantRows: true,
 		SQL: "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 300) SELECT i, hex(zeroblob(50000)) FROM n"}}}}}
 	for _, level := range []Level{V3JSON, V3Protobuf} {
-		cur, err := c.Cursor(context.Background(), c.Home(), level, req)
+		cur, err := c.Cursor(context.Background(), c.Home(), level, req, Expect{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -211,7 +211,7 @@ func TestSqldCursor(t *testing.T) {
 		// The stream goes on.
 		next := query("SELECT 1")
 		next.Baton = cur.Baton
-		if _, err := c.Pipeline(t.Context(), cur.Endpoint, level, next); err != nil {
+		if _, err := c.Pipeline(t.Context(), cur.Endpoint, level, next, Expect{}); err != nil {
 			t.Errorf("%v: %v", level, err)
 		}
 	}

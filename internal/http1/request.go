@@ -3,6 +3,7 @@ package http1
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // A Request is complete in memory. Head is what AppendHead has made.
@@ -74,7 +75,7 @@ func (c *conn) exchange(req *Request) (resp *Response, sent bool, err error) {
 		}
 		return nil, false, err
 	}
-	resp = &Response{conn: c}
+	resp = &Response{conn: c, Sent: time.Now()}
 	if err := resp.readHead(); err != nil {
 		return nil, true, err
 	}

@@ -3,6 +3,7 @@ package http1
 import (
 	"bytes"
 	"io"
+	"time"
 )
 
 // A Response is an answer whose head has been read. It is read by one goroutine,
@@ -12,6 +13,8 @@ type Response struct {
 	Status int
 	// Length is that of the body, -1 where it shows only at its end.
 	Length int64
+	// Sent is when the request had left.
+	Sent time.Time
 
 	conn    *conn
 	stop    func() bool // ends the watch over the context; nil if there is none

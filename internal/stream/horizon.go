@@ -142,14 +142,14 @@ func (h *horizon) setRole(role uint32) {
 }
 
 // pipelineRead sends a read that wants to see index.
-func (p *Pool) pipelineRead(ctx context.Context, s *Stream, req *hrana.PipelineReq, index uint64) (*hranahttp.Reply, error) {
+func (p *Pool) pipelineRead(ctx context.Context, s *Stream, req *hrana.PipelineReq, index uint64, expect hranahttp.Expect) (*hranahttp.Reply, error) {
 	level := p.horizon.wire(s.level, req.Requests)
 	if index <= p.horizon.reached.Load() {
-		return p.client.Pipeline(ctx, s.ep, level, req)
+		return p.client.Pipeline(ctx, s.ep, level, req, expect)
 	}
 	bounded, cancel := context.WithTimeout(ctx, arrives)
 	defer cancel()
-	reply, err := p.client.Pipeline(bounded, s.ep, level, req)
+	reply, err := p.client.Pipeline(bounded, s.ep, level, req, expect)
 	switch {
 	case err == nil || bounded.Err() == nil:
 	case ctx.Err() == nil:
@@ -198,7 +198,7 @@ func (p *Pool) primaryIndex(ctx context.Context) ([]hrana.StreamResult, error) {
 	ctx = p.client.Trace().About(ctx, 0, 0)
 	begin, rollback := hrana.Stmt{SQL: "BEGIN"}, hrana.Stmt{SQL: "ROLLBACK"}
 	reply, err := p.client.Pipeline(ctx, p.client.Home(), hranahttp.V3Protobuf, &hrana.PipelineReq{Requests: []hrana.StreamReq{
-		{Type: hrana.Execute, Stmt: begin}, {Type: hrana.Execute, Stmt: rollback}, {Type: hrana.Close}}})
+		{Type: hrana.Execute, Stmt: begin}, {Type: hrana.Execute, Stmt: rollback}, {Type: hrana.Close}}}, hranahttp.Expect{})
 	if err != nil {
 		return nil, err
 	}

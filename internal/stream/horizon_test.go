@@ -157,7 +157,7 @@ func TestReadsGoOnWhenThePrimaryRestarts(t *testing.T) {
 	defer direct.Close()
 	ask := func(c *hranahttp.Client) uint64 {
 		reply, err := c.Pipeline(ctx, c.Home(), hranahttp.V3Protobuf, &hrana.PipelineReq{
-			Requests: []hrana.StreamReq{{Type: hrana.Execute, Stmt: hrana.Stmt{SQL: "SELECT 1"}}, {Type: hrana.Close}}})
+			Requests: []hrana.StreamReq{{Type: hrana.Execute, Stmt: hrana.Stmt{SQL: "SELECT 1"}}, {Type: hrana.Close}}}, hranahttp.Expect{})
 		switch e, ok := err.(*exec.Error); {
 		case err == nil:
 			return reply.Results[0].Stmt.ReplicationIndex
@@ -232,7 +232,7 @@ func TestAReplicaThatIsBehind(t *testing.T) {
 			s, p, end := slow(c.seen)
 			defer end()
 			req := &hrana.PipelineReq{Requests: []hrana.StreamReq{{Type: hrana.Execute, Stmt: hrana.Stmt{SQL: "SELECT 1", ReplicationIndex: c.seen}}}}
-			_, err := p.pipelineRead(context.Background(), s, req, c.seen)
+			_, err := p.pipelineRead(context.Background(), s, req, c.seen, hranahttp.Expect{})
 			if err == nil {
 				t.Fatal("it has not waited")
 			}

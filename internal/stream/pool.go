@@ -70,6 +70,7 @@ type Counters struct {
 	Closed  uint64 // streams ended by a request of their own
 	Retries uint64 // requests sent again
 	Pings   uint64 // requests that kept a session's stream alive
+	Saved   uint64 // bytes of texts that a request held once in place of many times
 }
 
 // NewPool returns a Pool of streams of client. budget bounds what is sent again,
@@ -87,7 +88,7 @@ func NewPool(client *hranahttp.Client, budget *limit.Budget, now func() time.Tim
 // Counters returns what has been counted so far.
 func (p *Pool) Counters() Counters {
 	return Counters{Opened: p.opened.Load(), Reused: p.reused.Load(), Expired: p.expired.Load(),
-		Closed: p.closes.Load(), Retries: p.retries.Load(), Pings: p.pings.Load()}
+		Closed: p.closes.Load(), Retries: p.retries.Load(), Pings: p.pings.Load(), Saved: p.texts.saved.Load()}
 }
 
 // Served is how long the server has worked on requests, all their statements
@@ -357,13 +358,13 @@ func (p *Pool) closeLater(baton string, ep *hranahttp.Endpoint, level hranahttp.
 		p.closes.Add(1)
 		if v2 && open {
 			reply, err := p.client.Pipeline(ctx, ep, level, &hrana.PipelineReq{Baton: baton, Requests: []hrana.StreamReq{
-				{Type: hrana.Execute, Stmt: hrana.Stmt{SQL: "ROLLBACK"}}}})
+				{Type: hrana.Execute, Stmt: hrana.Stmt{SQL: "ROLLBACK"}}}}, hranahttp.Expect{})
 			if err != nil || reply.Baton == "" || p.noClose.Load() {
 				return
 			}
 			baton, ep = reply.Baton, reply.Endpoint
 		}
-		_, err := p.client.Pipeline(ctx, ep, level, &hrana.PipelineReq{Baton: baton, Requests: []hrana.StreamReq{{Type: hrana.Close}}})
+		_, err := p.client.Pipeline(ctx, ep, level, &hrana.PipelineReq{Baton: baton, Requests: []hrana.StreamReq{{Type: hrana.Close}}}, hranahttp.Expect{})
 		if x, _ := err.(*exec.Error); v2 && x != nil && x.Source == exec.FromServer {
 			p.noClose.Store(true)
 		}

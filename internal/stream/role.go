@@ -5,6 +5,7 @@ import (
 
 	"github.com/turso-opt/turso-opt/internal/exec"
 	"github.com/turso-opt/turso-opt/internal/hrana"
+	"github.com/turso-opt/turso-opt/internal/hranahttp"
 )
 
 // Replica tells whether the server is known to be a replica.
@@ -26,7 +27,7 @@ func (p *Pool) LearnRole(ctx context.Context) error {
 	if level.V3() {
 		reqs = append(reqs, hrana.StreamReq{Type: hrana.Close})
 	}
-	reply, err := p.client.Pipeline(ctx, p.client.Home(), level, &hrana.PipelineReq{Requests: reqs})
+	reply, err := p.client.Pipeline(ctx, p.client.Home(), level, &hrana.PipelineReq{Requests: reqs}, hranahttp.Expect{})
 	if err != nil {
 		return err
 	}

@@ -197,11 +197,11 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 	told := client.Trace().About(ctx, p.callers(), len(p.Stmts))
 	if class == exec.Read && !s.pinned && p.Late == nil {
 		// A read that nobody waits for is cut off, which stops it on the server.
-		reply, err = s.pool.pipelineRead(told, s, req, index)
+		reply, err = s.pool.pipelineRead(told, s, req, index, p.expect(class))
 	} else {
 		wire := h.wire(s.level, c.reqs)
 		late := s.pool.watched(write, sent.stored+c.version, name, s.pool.endLate(s.level, p.Late))
-		reply, err = client.PipelineDetached(told, s.ep, wire, req, late)
+		reply, err = client.PipelineDetached(told, s.ep, wire, req, p.expect(class), late)
 	}
 	if err != nil {
 		s.pool.unanswered(write, err.(*exec.Error), name, Abandoned(ctx, err))
@@ -307,6 +307,9 @@ func (s *Stream) learn(p *Plan, o *Outcome) {
 			continue
 		}
 		before := s.rowid
+		if s.pinned {
+			stmt.Note.LearnSize(r) // no lane does
+		}
 		if r.LastInsertID != 0 {
 			s.rowid, s.rowidUnsure = r.LastInsertID, false
 		}

@@ -21,7 +21,8 @@ const (
 
 // texts sends the texts of shared batches once.
 type texts struct {
-	off atomic.Bool // the server has refused to store one
+	off   atomic.Bool   // the server has refused to store one
+	saved atomic.Uint64 // bytes of texts that were not sent again
 }
 
 // shared is a plan's requests between those that store its texts and those that
@@ -63,6 +64,7 @@ func (t *texts) share(p *Plan, c *compiled) shared {
 			}
 			id = int32(len(ids) + 1)
 			ids[s.SQL] = id
+			t.saved.Add(uint64(saved[s.SQL]))
 			stores = append(stores, hrana.StreamReq{Type: hrana.StoreSQL, SQLID: id, SQL: s.SQL})
 			forgets = append(forgets, hrana.StreamReq{Type: hrana.CloseSQL, SQLID: id})
 		}

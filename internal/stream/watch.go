@@ -212,14 +212,14 @@ func (p *Pool) askAbout(ctx context.Context, name streamName, arrived bool) (ove
 		if level.V3() {
 			reqs = append(reqs, hrana.StreamReq{Type: hrana.Close})
 		}
-		reply, err := p.client.Pipeline(ctx, p.client.Home(), level, &hrana.PipelineReq{Requests: reqs})
+		reply, err := p.client.Pipeline(ctx, p.client.Home(), level, &hrana.PipelineReq{Requests: reqs}, hranahttp.Expect{})
 		return err == nil && len(reply.Results) == len(reqs) && reply.Results[0].Err == nil && reply.Results[1].Err == nil, false
 	}
 	present := hrana.StreamReq{Type: hrana.Close}
 	if !name.level.V3() {
 		present = hrana.StreamReq{Type: hrana.Execute, Stmt: hrana.Stmt{SQL: "SELECT 1"}}
 	}
-	_, err := p.client.Pipeline(ctx, name.ep, name.level, &hrana.PipelineReq{Baton: name.baton, Requests: []hrana.StreamReq{present}})
+	_, err := p.client.Pipeline(ctx, name.ep, name.level, &hrana.PipelineReq{Baton: name.baton, Requests: []hrana.StreamReq{present}}, hranahttp.Expect{})
 	if err == nil {
 		return true, false
 	}
