@@ -75,7 +75,10 @@ func (r *rows) open(res *exec.Result) {
 			r.cols[i] = exec.Column{Name: r.restore[r.set](col.Name), Decltype: col.Decltype}
 		}
 	}
-	r.table, r.cursor, r.boxed = &res.Rows, res.Cursor, res.Boxed
+	r.table, r.cursor, r.boxed = &res.Rows, res.Cursor, nil
+	if res.Boxed != nil {
+		r.boxed = *res.Boxed
+	}
 	r.shared = res.Cursor == nil && res.Rows.Used() <= sharedArena
 	if res.Cursor != nil {
 		r.table = new(exec.Table)

@@ -204,8 +204,9 @@ type Result struct {
 	// Rows are the rows held in memory.
 	Rows Table
 	// Boxed, if it is not nil, has Rows' cells as interfaces: int64, float64 and
-	// string, nil for the others. Nobody changes it.
-	Boxed []any
+	// string, nil for the others. Nobody changes it. It is a pointer because few
+	// results have it, and an answer can hold very many results.
+	Boxed *[]any
 	// Cursor gives the rows that are still on their way; nil if Rows is all.
 	Cursor Cursor
 
@@ -229,6 +230,7 @@ type Result struct {
 const (
 	resultBytes = 160
 	columnBytes = 32
+	sliceBytes  = 24
 	boxBytes    = 32 // the interface, and the number or the string that it points to
 )
 
@@ -245,13 +247,17 @@ func (r *Result) Kept() *Result {
 		return r
 	}
 	own := *r
-	own.Boxed = r.Rows.Box()
+	boxed := r.Rows.Box()
+	own.Boxed = &boxed
 	return &own
 }
 
 // Size is what r takes in memory, in bytes, without what its Cursor has not read.
 func (r *Result) Size() int64 {
-	n := resultBytes + r.Rows.Size() + boxBytes*len(r.Boxed)
+	n := resultBytes + r.Rows.Size()
+	if r.Boxed != nil {
+		n += sliceBytes + boxBytes*len(*r.Boxed)
+	}
 	for i := range r.Cols {
 		n += columnBytes + len(r.Cols[i].Name) + len(r.Cols[i].Decltype)
 	}
