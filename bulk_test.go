@@ -30,7 +30,7 @@ func numbers(from, n int) iter.Seq2[[]any, error] {
 }
 
 func TestBulkInsert(t *testing.T) {
-	inModes(t, allModes, func(t *testing.T, e *env) {
+	inModesBeside(t, allModes, func(t *testing.T, e *env) {
 		db := e.open(t)
 		ctx := context.Background()
 		mustExec(t, db, `CREATE TABLE "odd ""table" (id INTEGER PRIMARY KEY, "a b" TEXT)`)
@@ -55,7 +55,7 @@ func TestBulkInsert(t *testing.T) {
 
 // A thousand rows are one statement and one request, and many are few.
 func TestBulkInsertRoundTrips(t *testing.T) {
-	inModes(t, nativeModes, func(t *testing.T, e *env) {
+	inModesBeside(t, nativeModes, func(t *testing.T, e *env) {
 		db := e.open(t, "keepalive=0")
 		mustExec(t, db, "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT)")
 		waitNegotiated(t, db)
@@ -207,7 +207,7 @@ func TestBulkInsertInTransaction(t *testing.T) {
 // Every value arrives as if it had been inserted alone, by JSON or as a
 // parameter.
 func TestBulkInsertValues(t *testing.T) {
-	inModes(t, []mode{nativeModes[0], nativeModes[1], nativeModes[3]}, func(t *testing.T, e *env) {
+	inModesBeside(t, []mode{nativeModes[0], nativeModes[1], nativeModes[3]}, func(t *testing.T, e *env) {
 		db := e.open(t)
 		mustExec(t, db, "CREATE TABLE one (n INTEGER PRIMARY KEY, a, b INT, c REAL, d TEXT, e DATETIME)")
 		mustExec(t, db, "CREATE TABLE bulk (n INTEGER PRIMARY KEY, a, b INT, c REAL, d TEXT, e DATETIME)")

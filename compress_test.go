@@ -405,7 +405,7 @@ func TestCompressConfig(t *testing.T) {
 
 // The same program gives the same with and without compressed columns.
 func TestCompressChangesNothing(t *testing.T) {
-	inModes(t, []mode{nativeModes[3], otherModes[1]}, func(t *testing.T, e *env) {
+	inModesBeside(t, []mode{nativeModes[3], otherModes[1]}, func(t *testing.T, e *env) {
 		run := 0
 		db, plain := e.open(t, "compress_columns=docs.body,docs.raw", "compress_min=0"), e.open(t)
 		rapid.Check(t, func(rt *rapid.T) {

@@ -310,7 +310,7 @@ func TestContextWhileDialling(t *testing.T) {
 func TestContextCallersBuffers(t *testing.T) {
 	// One of each way to write it.
 	modes := append(nativeModes[:2:2], modesThat(func(m mode) bool { return m.v2 })...)
-	inModes(t, modes, func(t *testing.T, e *env) {
+	inModesBeside(t, modes, func(t *testing.T, e *env) {
 		proxy, err := netem.Start(hostOf(t, e.url), netem.Conditions{})
 		if err != nil {
 			t.Fatal(err)

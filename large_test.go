@@ -63,7 +63,7 @@ func query(t testing.TB, db execer, text string, args ...any) *sql.Rows {
 // A large result streams, whatever it is read on. That its text has one is
 // remembered: the next time costs one request.
 func TestLarge(t *testing.T) {
-	inModes(t, cursorModes, func(t *testing.T, e *env) {
+	inModesBeside(t, cursorModes, func(t *testing.T, e *env) {
 		p := e.tapped(t)
 		db := e.open(t)
 		makeLarge(t, db)
@@ -119,7 +119,7 @@ func TestLargeWithoutCursor(t *testing.T) {
 // In a transaction a large result shows what the transaction has done, and does
 // not end it.
 func TestLargeInTx(t *testing.T) {
-	inModes(t, cursorModes, func(t *testing.T, e *env) {
+	inModesBeside(t, cursorModes, func(t *testing.T, e *env) {
 		db := e.open(t)
 		makeLarge(t, db)
 		readLarge(t, query(t, db, large), 1, largeRows) // now it is known to be large
@@ -147,7 +147,7 @@ func TestLargeInTx(t *testing.T) {
 
 // Rows that are closed early stop the transfer, and the session goes on.
 func TestLargeClosedEarly(t *testing.T) {
-	inModes(t, cursorModes, func(t *testing.T, e *env) {
+	inModesBeside(t, cursorModes, func(t *testing.T, e *env) {
 		proxy, err := netem.Start(hostOf(t, e.url), netem.Conditions{})
 		if err != nil {
 			t.Fatal(err)
@@ -189,7 +189,7 @@ func TestLargeClosedEarly(t *testing.T) {
 // Statements may run on the session while rows are still on their way: these
 // come complete all the same.
 func TestLargeWithOthers(t *testing.T) {
-	inModes(t, cursorModes, func(t *testing.T, e *env) {
+	inModesBeside(t, cursorModes, func(t *testing.T, e *env) {
 		db := e.open(t)
 		makeLarge(t, db)
 		c := conn(t, db)
@@ -245,7 +245,7 @@ func TestLargeWithOthersOnSlowLink(t *testing.T) {
 // What a failing first statement leaves of the transaction is known when it was
 // sent for a cursor, too.
 func TestLargeFails(t *testing.T) {
-	inModes(t, cursorModes, func(t *testing.T, e *env) {
+	inModesBeside(t, cursorModes, func(t *testing.T, e *env) {
 		db := e.open(t)
 		makeLarge(t, db)
 		readLarge(t, query(t, db, large), 1, largeRows)
@@ -295,7 +295,7 @@ func TestLargeFails(t *testing.T) {
 func TestLargeInLostTx(t *testing.T) {
 	for _, l := range losses {
 		t.Run(l.name, func(t *testing.T) {
-			inModes(t, l.modes, func(t *testing.T, e *env) {
+			inModesBeside(t, l.modes, func(t *testing.T, e *env) {
 				if e.v2 {
 					return
 				}
@@ -324,7 +324,7 @@ func TestLargeInLostTx(t *testing.T) {
 // When the context of a query ends while rows are on their way, they end with its
 // error; the transaction does not.
 func TestLargeCanceled(t *testing.T) {
-	inModes(t, cursorModes, func(t *testing.T, e *env) {
+	inModesBeside(t, cursorModes, func(t *testing.T, e *env) {
 		db := e.open(t)
 		makeLarge(t, db)
 		readLarge(t, query(t, db, large), 1, largeRows)
@@ -356,7 +356,7 @@ func TestLargeCanceled(t *testing.T) {
 
 // A transfer that breaks is an error, never a short result.
 func TestLargeBroken(t *testing.T) {
-	inModes(t, cursorModes, func(t *testing.T, e *env) {
+	inModesBeside(t, cursorModes, func(t *testing.T, e *env) {
 		proxy, err := netem.Start(hostOf(t, e.url), netem.Conditions{})
 		if err != nil {
 			t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,15 +41,17 @@ type mode struct {
 	file bool
 	// v2: the server has version 2 of the protocol only.
 	v2 bool
+	// covered: another mode does nearly the same, and a short run does without.
+	covered bool
 }
 
 var (
 	nativeModes = []mode{
 		{name: "sqld protobuf", native: true, real: true, params: "encoding=protobuf"},
-		{name: "sqld json", native: true, real: true, params: "encoding=json"},
-		{name: "sqld auto", native: true, real: true},
-		{name: "embedded sqld", native: true, profile: hranatest.Sqld},
-		{name: "embedded cloud", native: true, profile: hranatest.Cloud},
+		{name: "sqld json", native: true, real: true, params: "encoding=json", covered: true},
+		{name: "sqld auto", native: true, real: true, covered: true},
+		{name: "embedded sqld", native: true, profile: hranatest.Sqld, covered: true},
+		{name: "embedded cloud", native: true, profile: hranatest.Cloud, covered: true},
 		{name: "embedded cloud without batons", native: true, profile: hranatest.Cloud, nullBatons: true},
 		{name: "embedded v2", native: true, profile: hranatest.V2, v2: true},
 	}
@@ -70,9 +73,32 @@ type env struct {
 // inModes runs body in each mode, with an empty database each time.
 func inModes(t *testing.T, modes []mode, body func(t *testing.T, e *env)) {
 	t.Helper()
-	for _, m := range modes {
+	for _, m := range chosen(modes) {
 		t.Run(strings.ReplaceAll(m.name, " ", "-"), func(t *testing.T) { body(t, newEnv(t, m)) })
 	}
+}
+
+// inModesBeside is inModes for bodies that keep a processor busy and touch nothing
+// that is set for the whole package: as many at once as there are processors.
+func inModesBeside(t *testing.T, modes []mode, body func(t *testing.T, e *env)) {
+	t.Helper()
+	for _, m := range chosen(modes) {
+		t.Run(strings.ReplaceAll(m.name, " ", "-"), func(t *testing.T) {
+			t.Parallel()
+			body(t, newEnv(t, m))
+		})
+	}
+}
+
+// chosen leaves of modes, in a short run, those that another one stands for.
+func chosen(modes []mode) []mode {
+	if !testing.Short() {
+		return modes
+	}
+	if some := slices.DeleteFunc(slices.Clone(modes), func(m mode) bool { return m.covered }); len(some) > 0 {
+		return some
+	}
+	return modes[:1]
 }
 
 func newEnv(t testing.TB, m mode) *env {

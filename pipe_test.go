@@ -185,7 +185,7 @@ func TestPipelinedTransactionRolledBack(t *testing.T) {
 
 // More than fits into one request goes in several, and still counts as one.
 func TestPipelinedTransactionOfMany(t *testing.T) {
-	inModes(t, nativeModes, func(t *testing.T, e *env) {
+	inModesBeside(t, nativeModes, func(t *testing.T, e *env) {
 		db := e.open(t)
 		mustExec(t, db, "CREATE TABLE t (a UNIQUE)")
 		tx := beginPipelined(t, db, tursoopt.TxDefault)

@@ -115,7 +115,7 @@ func TestRowidOfSession(t *testing.T) {
 
 // Callers that insert at the same time share streams, and each gets its own.
 func TestRowidOfConcurrentCallers(t *testing.T) {
-	inModes(t, nativeModes, func(t *testing.T, e *env) {
+	inModesBeside(t, nativeModes, func(t *testing.T, e *env) {
 		db := e.open(t)
 		db.SetMaxIdleConns(8)
 		rowidTables(t, db)

@@ -164,7 +164,7 @@ func columnsInTx(t testing.TB, db tursoopt.Beginner, opts tursoopt.TxOptions, te
 // A large result comes through a cursor, and reads of several callers share
 // requests.
 func TestSchemaChangesForOthers(t *testing.T) {
-	inModes(t, cursorModes, func(t *testing.T, e *env) {
+	inModesBeside(t, cursorModes, func(t *testing.T, e *env) {
 		db, foreign := e.open(t, "lanes=1"), e.open(t)
 		db.SetMaxIdleConns(16)
 		makeLarge(t, foreign)

@@ -316,6 +316,7 @@ func (s *stress) held(ctx context.Context, id int) error {
 // time to time the server is killed: nobody gets what is another's, nobody waits
 // for ever, the ledger is right, and nothing is left behind.
 func TestStress(t *testing.T) {
+	t.Parallel()
 	e := newEnv(t, mode{name: "sqld", native: true, real: true})
 	l := openLedger(t, e)
 	db := e.open(t, "group_commit=on")

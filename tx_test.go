@@ -175,7 +175,7 @@ func asError(err error) *tursoopt.Error {
 }
 
 func TestTxLock(t *testing.T) {
-	inModes(t, nativeModes, func(t *testing.T, e *env) {
+	inModesBeside(t, nativeModes, func(t *testing.T, e *env) {
 		db := e.open(t)
 		locked := e.open(t, "_txlock=immediate")
 		mustExec(t, db, "CREATE TABLE t (a)")

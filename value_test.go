@@ -112,7 +112,7 @@ func TestValues(t *testing.T) {
 		{name: "blob of two bytes", in: []byte{1, 2}, kind: "blob"},
 		{name: "large blob", in: large, kind: "blob"},
 	}
-	inModes(t, allModes, func(t *testing.T, e *env) {
+	inModesBeside(t, allModes, func(t *testing.T, e *env) {
 		db := e.open(t)
 		ctx := context.Background()
 		mustExec(t, db, "CREATE TABLE v (x)")
@@ -442,7 +442,7 @@ func TestScanRawBytes(t *testing.T) {
 // A result's strings and blobs are the program's: neither what is read later nor
 // what the program does to one changes another.
 func TestScanKeeps(t *testing.T) {
-	inModes(t, nativeModes, func(t *testing.T, e *env) {
+	inModesBeside(t, nativeModes, func(t *testing.T, e *env) {
 		db := e.open(t)
 		for _, n := range []int{10, 5000} { // in one piece of memory, and in one too large to keep
 			rows, err := db.Query(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)

@@ -107,6 +107,7 @@ func checkCounts(t *testing.T, r *bench.Report) {
 }
 
 func TestBenchOnTheEmbeddedServer(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "report.json")
 	md := filepath.Join(dir, "report.md")
@@ -135,6 +136,7 @@ func TestBenchOnTheEmbeddedServer(t *testing.T) {
 }
 
 func TestBenchOnSqld(t *testing.T) {
+	t.Parallel()
 	needSqld(t)
 	file := filepath.Join(t.TempDir(), "report.json")
 	run(t, nil, benchLine("--server", "sqld", "--json", file)...).want(t, exitOK, "sqld 0.")
