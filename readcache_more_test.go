@@ -48,6 +48,9 @@ func TestCacheSingleFlight(t *testing.T) {
 		t.Errorf("the leader has got %v", err)
 	}
 	<-second.reached // another of them leads now
+	for cacheStats(t, db).Coalesced-before < followers+followers-1 {
+		runtime.Gosched() // until all others have joined again
+	}
 	requests := p.posts()
 	second.verdict <- true
 	all.Wait()

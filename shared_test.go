@@ -71,7 +71,10 @@ func TestTenThousandConnectors(t *testing.T) {
 	var before, opened, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	goroutines := runtime.NumGoroutine()
+	// For each connection the emulated network has five goroutines and the server has
+	// one; two connections may be on their way.
+	others := func() int { return runtime.NumGoroutine() - 6*int(p.Counts().Conns) }
+	limit := others() + 6*2
 
 	all := make([]*tursoopt.Connector, 0, tenants)
 	var costs []uint64 // allocations for each batch
@@ -93,9 +96,7 @@ func TestTenThousandConnectors(t *testing.T) {
 	} else {
 		t.Logf("a Connector takes %d bytes and %d allocations", each, costs[len(costs)-1]/batch)
 	}
-	if n := runtime.NumGoroutine(); n > goroutines {
-		t.Errorf("%d goroutines, %d before", n, goroutines)
-	}
+	await(t, "few goroutines", func() bool { return others() <= limit })
 	if n := shared.Connectors(); n != tenants+1 {
 		t.Errorf("%d Connectors", n)
 	}
@@ -103,10 +104,11 @@ func TestTenThousandConnectors(t *testing.T) {
 	for _, c := range all[:used] {
 		use(c)
 	}
-	if n := p.Counts().Conns; n > 8 { // each looks at its schema, beside
+	// Each looks at its schema, beside, and on a busy machine some do so at once.
+	if n := p.Counts().Conns; n > used/3 {
 		t.Errorf("%d connections for Connectors that have been used one after the other", n)
 	}
-	await(t, "the goroutines' end", func() bool { return runtime.NumGoroutine() <= goroutines+4*8 }) // the network's, for its connections
+	await(t, "the goroutines' end", func() bool { return others() <= limit })
 	for _, c := range all[used/2:] {
 		if err := c.Close(); err != nil {
 			t.Fatal(err)
@@ -122,7 +124,7 @@ func TestTenThousandConnectors(t *testing.T) {
 	if n := shared.Connectors(); n != 1 {
 		t.Errorf("%d Connectors", n)
 	}
-	if n := p.Counts().Conns; n > 8 {
+	if n := p.Counts().Conns; n > used/3 {
 		t.Errorf("%d connections", n)
 	}
 }
