@@ -1,6 +1,7 @@
 package hranahttp
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -256,8 +257,14 @@ func forwardProxy(t testing.TB) http.Handler {
 	tr := &http.Transport{DisableCompression: true}
 	t.Cleanup(tr.CloseIdleConnections)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// An answer that is written while the transport still reads the request's body
+		// closes that, and the transport then breaks off the answer.
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
 		out := r.Clone(r.Context())
-		out.RequestURI = ""
+		out.RequestURI, out.Body = "", io.NopCloser(bytes.NewReader(body))
 		out.Header.Set("Via", "1.1 proxy")
 		resp, err := tr.RoundTrip(out)
 		if err != nil {
