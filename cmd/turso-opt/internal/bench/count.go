@@ -10,7 +10,7 @@ import (
 )
 
 // wantsCounts tells whether there are figures about what passes.
-func (r *runner) wantsCounts() bool { return r.Counted > 0 || r.RTT > 0 }
+func (r *runner) wantsCounts() bool { return r.Counted > 0 || r.RTT > 0 || r.Mbit > 0 }
 
 // count does some of the work through a network that counts and costs nothing
 // more than the scenario's own.
@@ -51,7 +51,7 @@ func (r *runner) countSide(ctx context.Context, side Side) (Sample, error) {
 		}
 		defer link.Close()
 	}
-	db, err := side.Open(link.Config, r.goroutinesOf(side))
+	db, err := side.openIn(link.Config, g.world, r.goroutinesOf(side))
 	if err != nil {
 		return Sample{}, err
 	}

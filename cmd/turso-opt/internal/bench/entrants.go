@@ -31,7 +31,7 @@ func (r *runner) open(ctx context.Context) (err error) {
 		if side.Name == Ours.Name {
 			cfg = r.tap.through(cfg)
 		}
-		if r.dbs[side.pool()], err = side.Open(cfg, r.callers()); err != nil {
+		if r.dbs[side.pool()], err = side.openIn(cfg, r.ground(side).world, r.callers()); err != nil {
 			return fmt.Errorf("%s: %w", side.Name, err)
 		}
 	}

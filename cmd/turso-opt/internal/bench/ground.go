@@ -51,8 +51,10 @@ func (r *runner) furnish(ctx context.Context) (err error) {
 		divisor = shortDivisor
 	}
 	for _, g := range r.all {
-		if r.rtt > 0 {
-			if g.link, err = g.target.Link(netem.Conditions{RTT: r.rtt, IdleDrop: r.IdleDrop}); err != nil {
+		if r.rtt > 0 || r.Mbit > 0 && g.target.Own() {
+			perSecond := int64(r.Mbit) * 1e6 / 8
+			c := netem.Conditions{RTT: r.rtt, IdleDrop: r.IdleDrop, UpBytesPerSecond: perSecond, DownBytesPerSecond: perSecond}
+			if g.link, err = g.target.Link(c); err != nil {
 				return fmt.Errorf("no network can be emulated: %w", err)
 			}
 			r.countable = true

@@ -28,6 +28,9 @@ type Task struct {
 	// Weigh is called when all work is done and gives two sizes in bytes, what the work
 	// takes and what somebody says that it does; may be nil.
 	Weigh func() (heap, accounted float64)
+	// Cases are the times of different kinds of operations, by their names; nil if
+	// they are all of one.
+	Cases func() map[string][]time.Duration
 	// Done releases what the task holds; may be nil.
 	Done func() error
 }
@@ -117,6 +120,11 @@ func (l Load) Run(ctx context.Context, db *sql.DB, work Work) (s Sample, err err
 		}
 		if t.Stale != nil {
 			s.Stale += t.Stale()
+		}
+		if t.Cases != nil {
+			for name, times := range t.Cases() {
+				s.addCase(name, times)
+			}
 		}
 		if t.Weigh != nil {
 			heap, accounted := t.Weigh()

@@ -36,6 +36,8 @@ type Result struct {
 	// Goroutines is 0 where callers come by themselves.
 	Goroutines int           `json:"goroutines"`
 	RTT        time.Duration `json:"rtt_ns"`
+	// Mbit is the bandwidth of the emulated network, 0 without a limit.
+	Mbit int `json:"mbit_per_s,omitempty"`
 	// LinkRTT is how long a byte takes to and fro through the emulated network
 	// alone: RTT and what the emulation adds to it. Goals are made from it.
 	LinkRTT time.Duration `json:"link_rtt_ns"`

@@ -108,6 +108,9 @@ func runOne(ctx context.Context, s *Scenario, o Options, report *Report) (result
 		r.rtt = 0 // it has a network of its own
 	}
 	result.RTT = r.rtt
+	if first.Own() {
+		result.Mbit = r.Mbit
+	}
 	o.Progress.Step()
 	if err := r.run(ctx); err != nil {
 		return result, err

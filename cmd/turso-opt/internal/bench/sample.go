@@ -33,6 +33,8 @@ type Sample struct {
 	Seen, Stale int
 	// Weight and Accounted are what the tasks weighed, in bytes.
 	Weight, Accounted float64
+	// Cases are the times of the different kinds of operations, if there are any.
+	Cases map[string][]time.Duration
 	// Arrivals are of a programme of loads, one for each.
 	Arrivals []ArrivalSample
 }
@@ -50,6 +52,9 @@ func merge(rounds []Sample) (all Sample) {
 		all.Weight += s.Weight / float64(len(rounds))
 		all.Accounted += s.Accounted / float64(len(rounds))
 		all.Latencies = append(all.Latencies, s.Latencies...)
+		for name, times := range s.Cases {
+			all.addCase(name, times)
+		}
 		all.Arrivals = append(all.Arrivals, s.Arrivals...)
 		all.Usage.CPU += s.Usage.CPU
 		all.Usage.HasCPU = all.Usage.HasCPU && s.Usage.HasCPU
@@ -64,6 +69,13 @@ func merge(rounds []Sample) (all Sample) {
 	}
 	slices.Sort(all.Latencies)
 	return all
+}
+
+func (s *Sample) addCase(name string, times []time.Duration) {
+	if s.Cases == nil {
+		s.Cases = map[string][]time.Duration{}
+	}
+	s.Cases[name] = append(s.Cases[name], times...)
 }
 
 // A Metric reads one number from a sample; NaN where it was not measured.

@@ -20,6 +20,9 @@ type Scenario struct {
 	// the sides connect to the server directly, and only Counted looks at what
 	// passes.
 	RTT time.Duration
+	// Mbit is the bandwidth of the emulated network in each direction, in Mbit/s; 0 is
+	// no limit. A database of somebody's has its own.
+	Mbit int
 	// IdleDrop is how long a connection may be idle on that network before it is
 	// forgotten in silence; 0 is for ever.
 	IdleDrop time.Duration
@@ -86,6 +89,12 @@ func (s *Scenario) workOf(side Side, w World) Work {
 	return s.Work(w)
 }
 
+// called tells whether a word of a list means the scenario: a row of the table of
+// claims may have several, such as 14-10 and 14-100.
+func (s *Scenario) called(word string) bool {
+	return s.ID == word || s.Name == word || strings.HasPrefix(s.ID, word+"-")
+}
+
 // Select gives the scenarios that a list of IDs and names asks for, in their own
 // order; all of them for an empty list.
 func Select(list string) ([]*Scenario, error) {
@@ -95,15 +104,18 @@ func Select(list string) ([]*Scenario, error) {
 	wanted := map[string]bool{}
 	for word := range strings.SplitSeq(list, ",") {
 		word = strings.TrimSpace(word)
-		if !slices.ContainsFunc(Scenarios, func(s *Scenario) bool { return s.ID == word || s.Name == word }) {
+		if !slices.ContainsFunc(Scenarios, func(s *Scenario) bool { return s.called(word) }) {
 			return nil, fmt.Errorf("no scenario %q; --list shows them", word)
 		}
 		wanted[word] = true
 	}
 	var chosen []*Scenario
 	for _, s := range Scenarios {
-		if wanted[s.ID] || wanted[s.Name] {
-			chosen = append(chosen, s)
+		for word := range wanted {
+			if s.called(word) {
+				chosen = append(chosen, s)
+				break
+			}
 		}
 	}
 	return chosen, nil

@@ -45,6 +45,8 @@ func TestSelect(t *testing.T) {
 		"transaction,point": "1 8",
 		"point,1":           "1",
 		"dials":             "dials",
+		"14":                "14-10 14-100 14-1000",
+		"14-100":            "14-100",
 	} {
 		chosen, err := Select(list)
 		var ids []string

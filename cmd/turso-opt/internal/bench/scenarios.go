@@ -11,7 +11,9 @@ import (
 var uncached = oursWith("ours, stmt_cache=0", func(c *tursoopt.Config) { c.StmtCache = -1 })
 
 // Scenarios are all there are, in the order in which they run.
-var Scenarios = []*Scenario{
+var Scenarios = slices.Concat(firstScenarios, compressScenarios, lastScenarios)
+
+var firstScenarios = []*Scenario{
 	{
 		ID: "1", Name: "point", Title: "point SELECT, 1 goroutine, RTT 0",
 		About: "One row by its primary key from 10,000, by one goroutine, with no network but the loopback device. " +
@@ -83,6 +85,9 @@ var Scenarios = []*Scenario{
 	},
 	keepAlive,
 	poolScenario,
+}
+
+var lastScenarios = []*Scenario{
 	{
 		ID: "15", Name: "prepared", Title: "prepared point SELECT, client CPU",
 		About: "The processor time that the client's process spends on one execution of a prepared statement, user and system together. " +

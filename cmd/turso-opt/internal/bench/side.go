@@ -22,6 +22,9 @@ type Side struct {
 	// Name is what tables call it.
 	Name string
 	open func(cfg *tursoopt.Config) (*sql.DB, error)
+	// tune completes the configuration where that depends on the tables' names; may
+	// be nil.
+	tune func(cfg *tursoopt.Config, w World)
 	// conns caps the connections; with 0 there are as many as goroutines.
 	conns int
 	// sizesItself: the size of its pool is not to be set.
@@ -108,6 +111,15 @@ func (s Side) Open(cfg *tursoopt.Config, goroutines int) (*sql.DB, error) {
 	}
 	db.SetMaxIdleConns(goroutines)
 	return db, nil
+}
+
+// openIn is Open for a side that works in a World.
+func (s Side) openIn(cfg *tursoopt.Config, w World, goroutines int) (*sql.DB, error) {
+	if s.tune != nil {
+		cfg = cfg.Clone()
+		s.tune(cfg, w)
+	}
+	return s.Open(cfg, goroutines)
 }
 
 // openOurs leaves the pool's size alone, as sql.Open does: a connection of this

@@ -41,6 +41,9 @@ func (r *Report) facts() [][2]string {
 
 // network says what was between client and server.
 func (s *Result) network() string {
+	if s.RTT == 0 && s.Mbit > 0 {
+		return bandwidth(s.Mbit)
+	}
 	if s.RTT == 0 {
 		return "no emulated network"
 	}
