@@ -23,6 +23,11 @@ func TestMain(m *testing.M) {
 	if os.Getenv(runSelf) != "" {
 		main()
 	}
+	// The servers are processes of this program, each of which would wait for a
+	// second at its end if the race detector is in it.
+	if os.Getenv("GORACE") == "" {
+		_ = os.Setenv("GORACE", "atexit_sleep_ms=0")
+	}
 	code := m.Run()
 	// libsql-client-go leaves its connections to the default client.
 	http.DefaultClient.CloseIdleConnections()
