@@ -61,7 +61,7 @@ func frameShrink(size int) Figure {
 	}}
 }
 
-const compressAbout = "A third of the operations each: documents of 1 to 16 KB (orders with their items, in JSON) written, each read back, and lists of 100 rows of four columns, by one goroutine. " +
+const compressAbout = "Each operation writes a document of 1 to 16 KB (an order with its items, in JSON), reads it back, and lists 100 rows of four columns, by one goroutine. " +
 	"\"ours\" has the defaults, \"ours, compress_columns\" stores the documents as LZ4 frames, and \"ours, compress=off\" neither does that nor asks for compressed answers. " +
 	"The base always asks for gzip, and sends two requests for a statement. No server takes a compressed request, so what is written is smaller only as frames. "
 
