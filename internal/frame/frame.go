@@ -76,6 +76,13 @@ func Is(b []byte) bool {
 	return len(b) >= len(Magic) && string(b[:len(Magic)]) == Magic
 }
 
+// depth is how many earlier places with the same beginning are looked at for each
+// place of a value. A value is written once, stored, and read many times, so LZ4's
+// thorough search is worth it: JSON of 1 to 16 KB gets to 23 % of its length where
+// the quick one gets to 26 %, for 5 ns more a byte. From 16 on more of it takes
+// time and gives nothing below 16 KB.
+const depth = 16
+
 // Compress gives value as a frame with an LZ4 block. ok is false if that would
 // not be shorter than the value, or the value is longer than MaxLength. The
 // value is not kept.
@@ -85,7 +92,7 @@ func Compress(k Kind, value []byte) (frame []byte, ok bool) {
 	}
 	// A block that does not fit in here would save nothing: LZ4 gives up then.
 	frame = make([]byte, len(value)-1)
-	n, err := lz4.CompressBlock(value, frame[HeaderSize:], nil)
+	n, err := lz4.CompressBlockHC(value, frame[HeaderSize:], depth, nil, nil)
 	if err != nil || n == 0 {
 		return nil, false
 	}
