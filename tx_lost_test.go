@@ -1,10 +1,16 @@
 package tursoopt_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
+	"io"
+	"net/http"
+	"regexp"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	tursoopt "github.com/turso-opt/turso-opt"
@@ -327,4 +333,52 @@ func TestTxLostOnConn(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A server may take a transaction away between a statement and its answer to
+// whether the transaction is open. No statement has ended it then, so it is lost.
+func TestTxTakenBehindAStatement(t *testing.T) {
+	inModes(t, modesThat(func(m mode) bool { return !m.real && !m.v2 }), func(t *testing.T, e *env) {
+		p := e.tapped(t)
+		var armed atomic.Bool
+		p.proxy.ModifyResponse = func(r *http.Response) error {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				return err
+			}
+			if r.Request.Method == http.MethodPost && armed.Swap(false) {
+				// Version 3 asks; version 2 has a BEGIN that fails if the transaction is open,
+				// and would be rolled back if not.
+				none := `{"cols":[],"rows":[],"affected_row_count":0,"last_insert_rowid":null,"replication_index":null}`
+				closed := regexp.MustCompile(`"step_results":\[null,null\],"step_errors":\[\{[^}]*\},null\]`).
+					ReplaceAll(body, []byte(`"step_results":[`+none+`,`+none+`],"step_errors":[null,null]`))
+				closed = bytes.ReplaceAll(closed, []byte(`"is_autocommit":false`), []byte(`"is_autocommit":true`))
+				if bytes.Equal(closed, body) || !e.embedded.TakeTransaction() {
+					t.Errorf("no transaction to take: %s", body)
+				}
+				body = closed
+			}
+			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+			r.Header.Set("Content-Length", strconv.Itoa(len(body)))
+			return nil
+		}
+		db := e.open(t, "encoding=json")
+		mustExec(t, db, "CREATE TABLE t (a)")
+		tx, err := db.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustExec(t, tx, "INSERT INTO t VALUES (1)")
+		armed.Store(true)
+		mustExec(t, tx, "INSERT INTO t VALUES (2)")
+		if _, err := tx.Exec("INSERT INTO t VALUES (3)"); !errors.Is(err, tursoopt.ErrTxLost) {
+			t.Errorf("a statement behind the loss: %v", err)
+		}
+		if err := tx.Commit(); !errors.Is(err, tursoopt.ErrTxLost) {
+			t.Errorf("Commit: %v", err)
+		}
+		if n := queryInt(t, db, "SELECT count(*) FROM t"); n != 0 {
+			t.Errorf("%d rows of it are there", n)
+		}
+	})
 }
