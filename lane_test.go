@@ -405,3 +405,46 @@ func TestGatePlacesComeBack(t *testing.T) {
 		writing(0, "a transaction whose connection broke")
 	})
 }
+
+// Connections that are held have all of a server's streams, and writers that have
+// none have been let in before them: those who wait for a stream do not keep out
+// those who have one, and everybody has written in the end.
+func TestWhoWaitsForAStreamKeepsNobodyOut(t *testing.T) {
+	const streams, writers = 8, 12
+	for _, params := range []string{"", "group_commit=on"} {
+		t.Run(params, func(t *testing.T) {
+			e := &env{url: hranatest.NewServer(t, hranatest.Options{MaxStreams: streams, OpenTimeout: time.Millisecond}).URL()}
+			setup := e.open(t)
+			mustExec(t, setup, "CREATE TABLE t (who TEXT)")
+			setup.Close()
+			db := e.open(t, "keepalive=0", params)
+			db.SetMaxIdleConns(0) // a connection that is closed gives its stream back
+			held := make([]*sql.Conn, streams)
+			for i := range held {
+				held[i] = conn(t, db)
+				for range 2 { // the second has it take a stream of its own
+					queryInt(t, held[i], "SELECT count(*) FROM t")
+				}
+			}
+			var all sync.WaitGroup
+			for range writers {
+				all.Go(func() {
+					if _, err := db.Exec("INSERT INTO t VALUES ('waits')"); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			awaitLanes(t, db, "the server has no stream for a writer", func(s tursoopt.Stats) bool { return s.Lanes.Backoffs > 0 })
+			for _, c := range held {
+				mustExec(t, c, "INSERT INTO t VALUES ('has one')")
+			}
+			for _, c := range held {
+				c.Close()
+			}
+			all.Wait()
+			if n := queryInt(t, db, "SELECT count(*) FROM t"); int(n) != len(held)+writers {
+				t.Errorf("%d rows, want %d", n, len(held)+writers)
+			}
+		})
+	}
+}

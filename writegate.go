@@ -71,7 +71,7 @@ func (s *session) patiently(ctx context.Context, class exec.Class, f func(contex
 	if s.tx == txOpen || s.settings {
 		err = s.lanes.Once(func() error { return run(ctx) })
 	} else {
-		err = s.lanes.Patiently(ctx, class, run)
+		err = s.lanes.Patiently(ctx, class, s.pass, run)
 	}
 	return o, err
 }

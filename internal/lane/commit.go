@@ -176,7 +176,7 @@ func (c *committer) expel(f *flight, group *stream.Group, breaker int) {
 // limit.
 func (c *committer) send(ctx context.Context, pass *Pass, group *stream.Group) (g *stream.GroupOutcome, ok bool, err error) {
 	c.l.WhileLocked(ctx, func(ctx context.Context) (locked bool) {
-		err = c.l.Patiently(ctx, exec.Write, func(ctx context.Context) error {
+		err = c.l.Patiently(ctx, exec.Write, pass, func(ctx context.Context) error {
 			began := time.Now()
 			if g, ok, err = c.l.streams.CommitGroup(ctx, group); err == nil && ok {
 				pass.Observe(time.Since(began), g.ServerTime)

@@ -115,9 +115,10 @@ func (g *Gate) Enter(ctx context.Context) (*Pass, *exec.Error) {
 	return nil, g.outage.Refusal()
 }
 
-// Leave gives the place to the next. Calls after the first do nothing.
+// Leave gives the place to the next. Calls after the first do nothing, nor do
+// those of no Pass.
 func (p *Pass) Leave() {
-	if p.left.Swap(true) {
+	if p == nil || p.left.Swap(true) {
 		return
 	}
 	g := p.gate
@@ -125,6 +126,18 @@ func (p *Pass) Leave() {
 	g.busy--
 	g.admit()
 	g.mu.Unlock()
+}
+
+// again waits to be let in once more, behind those who wait already, after Leave.
+func (p *Pass) again(ctx context.Context) *exec.Error {
+	if p == nil {
+		return nil
+	}
+	if _, err := p.gate.Enter(ctx); err != nil {
+		return err
+	}
+	p.left.Store(false)
+	return nil
 }
 
 // Observe learns from a write of its holder's: the round trip, and the server's

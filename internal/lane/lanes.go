@@ -156,7 +156,7 @@ func (l *Lanes) Do(ctx context.Context, req *exec.Request) (*exec.Response, erro
 	case req.Class == exec.Read && l.coalesce && len(req.Stmts) == 1:
 		return l.read(ctx, req)
 	case req.Class == exec.Read:
-		return l.once(ctx, req)
+		return l.once(ctx, nil, req)
 	case l.commits != nil && groupable(req):
 		return l.commits.do(ctx, req)
 	}
@@ -164,10 +164,10 @@ func (l *Lanes) Do(ctx context.Context, req *exec.Request) (*exec.Response, erro
 }
 
 // once runs a request, waits while the server is at its limit, and learns from
-// the outcome.
-func (l *Lanes) once(ctx context.Context, req *exec.Request) (*exec.Response, error) {
+// the outcome. pass is the right to write, nil for a read.
+func (l *Lanes) once(ctx context.Context, pass *Pass, req *exec.Request) (*exec.Response, error) {
 	var resp *exec.Response
-	err := l.Patiently(ctx, req.Class, func(ctx context.Context) (err error) {
+	err := l.Patiently(ctx, req.Class, pass, func(ctx context.Context) (err error) {
 		resp, err = l.streams.Do(ctx, req)
 		return err
 	})

@@ -37,7 +37,11 @@ func (l *Lanes) Once(f func() error) error {
 // from one budget. One that is full (429) is well, and refuses at the door: a crowd
 // of callers is to wait there, not to fail. Nothing waits beyond ctx's deadline: the
 // error comes at once then.
-func (l *Lanes) Patiently(ctx context.Context, class exec.Class, f func(ctx context.Context) error) error {
+//
+// pass is f's right to write, nil if it needs none. Nobody holds it while he waits:
+// the server has no stream for him, and those who have the streams may be waiting
+// for that right. If it is not given again, the error says so and pass is left.
+func (l *Lanes) Patiently(ctx context.Context, class exec.Class, pass *Pass, f func(ctx context.Context) error) error {
 	l.budget.Earn()
 	err := f(ctx)
 	var backoff limit.Backoff
@@ -53,8 +57,12 @@ func (l *Lanes) Patiently(ctx context.Context, class exec.Class, f func(ctx cont
 			break
 		}
 		l.counters.backoffs.Add(1)
+		pass.Leave()
 		if err := sleep(ctx, l.outage, wait); err != nil {
 			return err
+		}
+		if e := pass.again(ctx); e != nil {
+			return e
 		}
 		l.counters.resent.Add(1)
 		ctx = l.retry(ctx, e, wait)

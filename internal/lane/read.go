@@ -20,7 +20,7 @@ func (l *Lanes) read(ctx context.Context, req *exec.Request) (*exec.Response, er
 		return l.reads.wait(ctx, s)
 	}
 	l.counters.alone.Add(1)
-	resp, err := l.once(ctx, req)
+	resp, err := l.once(ctx, nil, req)
 	l.reads.leave(ln, serverTime(resp))
 	return resp, err
 }
@@ -36,7 +36,7 @@ func (l *Lanes) readWide(ctx context.Context, req *exec.Request) (*exec.Response
 	}
 	defer func() { <-l.wide }()
 	l.counters.alone.Add(1)
-	return l.once(ctx, req)
+	return l.once(ctx, nil, req)
 }
 
 func serverTime(resp *exec.Response) (sum time.Duration) {
@@ -75,7 +75,7 @@ func (l *Lanes) serveReads(ctx context.Context, ln *lane) {
 
 // single runs a waiter's statement in a request of its own.
 func (l *Lanes) single(w *waiter) (*exec.Response, error) {
-	return l.once(w.ctx, &exec.Request{Stmts: []exec.Stmt{w.stmt}, Class: exec.Read})
+	return l.once(w.ctx, nil, &exec.Request{Stmts: []exec.Stmt{w.stmt}, Class: exec.Read})
 }
 
 // share runs a flight of reads and answers each.
@@ -110,7 +110,7 @@ func (l *Lanes) share(ctx context.Context, ln *lane, f *flight) {
 }
 
 func (l *Lanes) shareOnce(ctx context.Context, stmts []exec.Stmt, separate bool) (results []exec.StmtResult, whole *exec.Error, err error) {
-	err = l.Patiently(ctx, exec.Read, func(ctx context.Context) error {
+	err = l.Patiently(ctx, exec.Read, nil, func(ctx context.Context) error {
 		results, whole, err = l.streams.Share(ctx, stmts, separate)
 		return err
 	})

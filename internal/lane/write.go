@@ -38,7 +38,7 @@ func (l *Lanes) writeInside(ctx context.Context, pass *Pass, req *exec.Request) 
 	var err error
 	l.WhileLocked(ctx, func(ctx context.Context) (locked bool) {
 		began := time.Now()
-		if resp, err = l.once(ctx, req); err != nil {
+		if resp, err = l.once(ctx, pass, req); err != nil {
 			return false
 		}
 		pass.Observe(time.Since(began), serverTime(resp))

@@ -235,6 +235,19 @@ func (p *Pool) keep(s *Stream) bool {
 	return true
 }
 
+// makeRoom ends the idle streams. The server has refused a new one because it has
+// as many as it holds, and those that are kept are not what was needed.
+func (p *Pool) makeRoom() {
+	p.mu.Lock()
+	free := p.free
+	p.free = nil
+	p.kept -= len(free)
+	p.mu.Unlock()
+	for _, s := range free {
+		s.End()
+	}
+}
+
 // Do runs one autocommit request: one HTTP request, whatever happens to kept
 // streams in between.
 func (p *Pool) Do(ctx context.Context, req *exec.Request) (*exec.Response, error) {
@@ -379,14 +392,7 @@ func (p *Pool) closeLater(baton string, ep *hranahttp.Endpoint, level hranahttp.
 // streams sessions still have ends with the sessions.
 func (p *Pool) Close() {
 	p.closeOnce.Do(func() { close(p.closing) })
-	p.mu.Lock()
-	free := p.free
-	p.free = nil
-	p.kept -= len(free)
-	p.mu.Unlock()
-	for _, s := range free {
-		s.End()
-	}
+	p.makeRoom()
 	for _, s := range p.keeper.close() {
 		s.End()
 	}

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
@@ -268,6 +269,9 @@ func (s *Stream) failed(ctx context.Context, err *exec.Error) *exec.Error {
 		kept := *err
 		kept.StreamLost = false
 		err = &kept
+	}
+	if err.Status == http.StatusTooManyRequests && s.baton == "" {
+		s.pool.makeRoom()
 	}
 	if err.StreamLost || s.baton == "" {
 		s.forget()
