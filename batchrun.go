@@ -17,12 +17,16 @@ func (c *conn) queryBatch(ctx context.Context, b *batchCall) (driver.Rows, error
 	if err != nil {
 		return nil, err
 	}
+	// What a pipelined transaction has not sent comes before it.
+	if err := c.flush(ctx); err != nil {
+		return nil, err
+	}
 	whole := joined(calls)
 	t := c.traceEach(ctx, whole, nil)
 	results, err := c.runBatch(ctx, whole, b.batch.Independent)
 	t.ended(results, err)
 	if err != nil {
-		return nil, err
+		return nil, c.session.pipe.fail(err)
 	}
 	b.tell(c, ctx, calls, results)
 	sets := make([]exec.StmtResult, len(results))
