@@ -110,7 +110,7 @@ func (s *session) runBatch(ctx context.Context, c *call, independent bool) ([]ex
 	case o.Whole != nil:
 		return nil, o.Whole
 	case independent:
-		return s.fetchLarge(ctx, c, o.Results)
+		return s.fetchLarge(ctx, c, o.Results), nil
 	}
 	return o.Results, commitError(o)
 }
@@ -191,20 +191,21 @@ func (s *session) observeBatch(c *call, o *stream.Outcome) *exec.Error {
 }
 
 // fetchLarge runs those reads of an independent batch again whose results were
-// too large for the answer that they shared.
-func (s *session) fetchLarge(ctx context.Context, c *call, results []exec.StmtResult) ([]exec.StmtResult, *exec.Error) {
+// too large for the answer that they shared. What one of them fails with is its own:
+// the others have their results, and nobody must run them again for that.
+func (s *session) fetchLarge(ctx context.Context, c *call, results []exec.StmtResult) []exec.StmtResult {
 	for i := range results {
 		if !stream.TooLarge(results[i].Err) || !c.text.Stmts[i].ReadOnly {
 			continue
 		}
 		c.stmts[i].Note.Large.Store(true)
-		r, err := s.runNow(ctx, c.item(i))
-		if err != nil {
-			return nil, err
+		if r, err := s.runNow(ctx, c.item(i)); err == nil {
+			results[i] = r[0]
+		} else {
+			results[i].Err = err
 		}
-		results[i] = r[0]
 	}
-	return results, nil
+	return results
 }
 
 // item is one of a call's statements as a call.
