@@ -183,7 +183,7 @@ func (s *session) observeBatch(c *call, o *stream.Outcome) *exec.Error {
 	}
 	if o.State == stream.InTransaction {
 		// Its end has failed; the end of the stream ends it.
-		s.endStream()
+		s.abandon(&exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Message: "a batch's transaction could not be ended"})
 		return nil
 	}
 	s.keepSettings(c, o)
@@ -218,7 +218,19 @@ func (c *call) item(i int) *call {
 }
 
 // batchEach runs an atomic batch statement by statement.
-func (s *session) batchEach(ctx context.Context, c *call) ([]exec.StmtResult, *exec.Error) {
+func (s *session) batchEach(ctx context.Context, c *call) (results []exec.StmtResult, err *exec.Error) {
+	if !s.inTx() {
+		// The transaction is the batch's own. One that was there before stays what it
+		// has become: its owner must not go on without it unawares.
+		defer func() {
+			switch {
+			case err != nil:
+				s.abandonTx(err)
+			case s.tx == txLost:
+				s.abandonTx(s.cause)
+			}
+		}()
+	}
 	enter, keep, undo := "SAVEPOINT turso_opt_batch", []string{"RELEASE turso_opt_batch"},
 		[]string{"ROLLBACK TO turso_opt_batch", "RELEASE turso_opt_batch"}
 	if !s.inTx() {
@@ -227,14 +239,11 @@ func (s *session) batchEach(ctx context.Context, c *call) ([]exec.StmtResult, *e
 	if err := s.runTexts(ctx, enter); err != nil {
 		return nil, err
 	}
-	results := make([]exec.StmtResult, len(c.stmts))
+	results = make([]exec.StmtResult, len(c.stmts))
 	end := keep
 	for i := range c.stmts {
 		r, err := s.runNow(ctx, c.item(i))
 		if err != nil {
-			if !s.api {
-				s.abandonTx()
-			}
 			return nil, err
 		}
 		if results[i] = r[0]; r[0].Err != nil {
@@ -242,16 +251,16 @@ func (s *session) batchEach(ctx context.Context, c *call) ([]exec.StmtResult, *e
 			break
 		}
 	}
-	if s.tx == txEnded || s.tx == txNone {
+	if s.tx != txOpen {
 		return results, nil // the statement that failed has ended it
 	}
 	return results, s.runTexts(ctx, end...)
 }
 
 // abandonTx gives up a transaction of a batch's own whose state is not known.
-func (s *session) abandonTx() {
+func (s *session) abandonTx(cause *exec.Error) {
 	if s.inTx() && s.own != nil {
-		s.endStream()
+		s.abandon(cause)
 		s.endTx()
 	}
 }

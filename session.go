@@ -161,7 +161,10 @@ func (s *session) abandon(cause *exec.Error) {
 // runNow is run for who may.
 func (s *session) runNow(ctx context.Context, c *call) ([]exec.StmtResult, *exec.Error) {
 	if s.tx == txEnded || s.tx == txLost {
-		// refuse has let a ROLLBACK through: there is nothing left to roll back.
+		if c.text.Kind() != sqltext.Rollback {
+			return nil, s.txLostError() // it has been lost since refuse was asked
+		}
+		// There is nothing left to roll back.
 		s.endTx()
 		return []exec.StmtResult{{Result: &exec.Result{}}}, nil
 	}
@@ -300,15 +303,19 @@ func (s *session) observe(c *call, o *stream.Outcome) *exec.Error {
 	if s.tx == txPending && o.Begin.Err != nil {
 		return o.Begin.Err
 	}
-	var failed *exec.Error
+	var failed, taken *exec.Error
 	for i := range o.Results {
 		s.learn(&c.text.Stmts[i], o.Results[i])
-		if e := o.Results[i].Err; e != nil && failed == nil {
+		e := o.Results[i].Err
+		if failed == nil {
 			failed = e
 		}
+		if stream.TxTimeout(e) {
+			taken = e
+		}
 	}
-	if stream.TxTimeout(failed) && s.inTx() {
-		s.loseTx(failed)
+	if taken != nil && s.inTx() {
+		s.loseTx(taken)
 		return nil
 	}
 	s.transition(c, o, failed)
