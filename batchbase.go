@@ -64,22 +64,29 @@ func (c *baseConn) queryBatch(ctx context.Context, b *batchCall) (driver.Rows, e
 
 // beginBatch opens what makes a batch atomic; end keeps or undoes it.
 func (c *baseConn) beginBatch(ctx context.Context) (end func(keep bool) error, err error) {
+	const savepoint = "SAVEPOINT turso_opt_batch"
 	if !c.inTx {
 		tx, err := c.BeginTx(ctx, driver.TxOptions{})
-		if err != nil {
+		if err == nil {
+			return func(keep bool) error {
+				if keep {
+					return tx.Commit()
+				}
+				return tx.Rollback()
+			}, nil
+		}
+		// Perhaps the program has begun a transaction by a text, of which nobody tells.
+		if c.bad || errors.Is(err, driver.ErrBadConn) || c.exec(ctx, savepoint) != nil {
 			return nil, err
 		}
-		return func(keep bool) error {
-			if keep {
-				return tx.Commit()
-			}
-			return tx.Rollback()
-		}, nil
-	}
-	if err := c.exec(ctx, "SAVEPOINT turso_opt_batch"); err != nil {
+	} else if err := c.exec(ctx, savepoint); err != nil {
 		return nil, err
 	}
 	return func(keep bool) error {
+		// A context that has ended must not leave half of the batch in a transaction
+		// that goes on.
+		ctx, cancel := c.connector.bounded()
+		defer cancel()
 		if keep {
 			return c.exec(ctx, "RELEASE turso_opt_batch")
 		}
