@@ -20,6 +20,9 @@ type call struct {
 	few     [2]exec.Value // backs its arguments where they are few
 	// kept: others may have the result too, or get it later. result backs it.
 	kept bool
+	// apart: the last statement is a read whose result may be too large for the answer
+	// that the others share.
+	apart bool
 	// unasked: the server has not been asked for this call.
 	unasked bool
 	result  [1]exec.StmtResult

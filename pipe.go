@@ -195,6 +195,9 @@ func (c *conn) deliver(ctx context.Context, p *pipe, cl *call, late []*lateResul
 			r.err = err
 		case results[i].Result != nil:
 			r.result = result{results[i].Result.LastInsertID, results[i].Result.RowsAffected}
+		default:
+			err = c.error(ctx, c.session.txLostError(), "", -1) // its guard found no transaction
+			r.err = err
 		}
 	}
 	if err != nil {
@@ -219,18 +222,23 @@ func (c *conn) runPiped(ctx context.Context, q *call) ([]exec.StmtResult, error)
 	cl, late := p.take()
 	whole := pipe{call: cl}
 	whole.join(q.text, q.stmts[0])
+	whole.call.apart = q.text.ReadOnly
 	t := c.tracePiped(ctx, &whole.call, late)
 	results, err := c.runJoined(ctx, &whole.call)
 	defer func() { t.ended(results, err) }()
 	if err := c.deliver(ctx, p, &whole.call, late, from, results, err); err != nil {
 		return nil, err
 	}
-	if r := results[len(late)]; stream.TooLarge(r.Err) && q.text.ReadOnly {
+	switch r := results[len(late)]; {
+	case stream.TooLarge(r.Err) && q.text.ReadOnly:
 		q.stmts[0].Note.Large.Store(true)
 		var own []exec.StmtResult
 		own, err = c.runUntraced(ctx, q)
 		results = append(results[:len(late):len(late)], own...)
 		return own, err
+	case r.Err == nil && r.Result == nil:
+		err = c.error(ctx, c.session.txLostError(), "", -1) // its guard found no transaction
+		return nil, err
 	}
 	return results[len(late):], nil
 }
@@ -273,12 +281,10 @@ func (c *conn) endPipe(ctx context.Context, p *pipe, tail stream.Tail) (done boo
 		err = c.error(ctx, e, "", -1)
 	} else {
 		c.schemaChanged(&cl, nil)
+		err = c.error(ctx, end, "", -1)
 	}
 	t.ended(results, err)
-	if err := c.deliver(ctx, p, &cl, late, from, results, err); err != nil {
-		return true, err
-	}
-	return true, c.error(ctx, end, "", -1)
+	return true, c.deliver(ctx, p, &cl, late, from, results, err)
 }
 
 // endOneByOne is endPipe for statements of which the server cannot read one.

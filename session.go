@@ -228,7 +228,7 @@ func (s *session) large(ctx context.Context, c *call) (*stream.Outcome, error) {
 // transaction the server is always asked whether it is still open afterwards:
 // an error may have ended it.
 func (s *session) plan(c *call) *stream.Plan {
-	p := &stream.Plan{Stmts: c.stmts, Ends: s.commits(c), Odd: odd(c.text)}
+	p := &stream.Plan{Stmts: c.stmts, Apart: c.apart, Ends: s.commits(c), Odd: odd(c.text)}
 	switch s.tx {
 	case txPending:
 		p.Begin, p.AskState = s.begin, true

@@ -93,20 +93,7 @@ func (p *Plan) separate(c *compiled, index uint64) {
 			c.reqs = append(c.reqs, hrana.StreamReq{Type: hrana.Execute, Stmt: message(&p.Stmts[i], index)})
 			continue
 		}
-		b := hrana.Batch{ReplicationIndex: index}
-		stmt := message(&p.Stmts[i], 0)
-		if c.v3 {
-			b.Steps = []hrana.BatchStep{{Stmt: stmt, Cond: inTransaction}}
-			c.places[i].step = 0
-		} else {
-			b.Steps = []hrana.BatchStep{
-				{Stmt: hrana.Stmt{SQL: "BEGIN"}},
-				{Stmt: stmt, Cond: failed(0)},
-				{Stmt: hrana.Stmt{SQL: "ROLLBACK"}, Cond: ok(0)},
-			}
-			c.places[i].step = 1
-		}
-		c.reqs = append(c.reqs, hrana.StreamReq{Type: hrana.BatchRequest, Batch: b})
+		c.places[i] = c.addGuarded(&p.Stmts[i], index)
 	}
 	c.guarded = p.Guard
 	if len(c.places) > 0 {
@@ -118,6 +105,25 @@ func (p *Plan) separate(c *compiled, index uint64) {
 	}
 }
 
+// addGuarded adds a statement as a request of its own that runs it only inside a
+// transaction, and gives its place.
+func (c *compiled) addGuarded(stmt *exec.Stmt, index uint64) place {
+	pl := place{len(c.reqs), 0}
+	b := hrana.Batch{ReplicationIndex: index}
+	if m := message(stmt, 0); c.v3 {
+		b.Steps = []hrana.BatchStep{{Stmt: m, Cond: inTransaction}}
+	} else {
+		b.Steps = []hrana.BatchStep{
+			{Stmt: hrana.Stmt{SQL: "BEGIN"}},
+			{Stmt: m, Cond: failed(0)},
+			{Stmt: hrana.Stmt{SQL: "ROLLBACK"}, Cond: ok(0)},
+		}
+		pl.step = 1
+	}
+	c.reqs = append(c.reqs, hrana.StreamReq{Type: hrana.BatchRequest, Batch: b})
+	return pl
+}
+
 // readPlaces reads an answer by the places of its parts.
 func (p *Plan) readPlaces(c *compiled, o *Outcome, results []hrana.StreamResult) {
 	if p.Shape == Atomic && results[0].Err != nil {
@@ -126,22 +132,22 @@ func (p *Plan) readPlaces(c *compiled, o *Outcome, results []hrana.StreamResult)
 		return
 	}
 	if c.begin >= 0 {
-		o.Begin = at(results, place{0, c.begin})
+		o.Begin = outcomeAt(results, place{0, c.begin})
 	}
 	for i, pl := range c.places {
-		o.Results[i] = at(results, pl)
+		o.Results[i] = outcomeAt(results, pl)
 	}
 	if c.tail >= 0 {
-		o.Tail = at(results, place{0, c.tail})
+		o.Tail = outcomeAt(results, place{0, c.tail})
 	}
 	if c.guarded {
-		entered := at(results, c.entered)
+		entered := outcomeAt(results, c.entered)
 		o.Refused = entered.Result == nil && entered.Err == nil
 	}
 }
 
-// at is the outcome at a place.
-func at(results []hrana.StreamResult, pl place) exec.StmtResult {
+// outcomeAt is the outcome at a place.
+func outcomeAt(results []hrana.StreamResult, pl place) exec.StmtResult {
 	r := &results[pl.req]
 	switch {
 	case r.Err != nil:

@@ -30,6 +30,10 @@ type Plan struct {
 	Stmts []exec.Stmt
 	// Shape is how Stmts depend on each other.
 	Shape Shape
+	// Apart has the last of Stmts, a read inside a transaction, be a request of its
+	// own, which runs whatever becomes of the others: a result that is too large for
+	// an answer takes nobody else's with it. Of a Chain of two or more.
+	Apart bool
 	// Undo rolls back what a failed script, or Separate statements, leave open.
 	Undo bool
 	// Tail ends the transaction after Stmts.
@@ -131,6 +135,7 @@ type compiled struct {
 	state   int  // index of the request that tells the state, -1 if none
 	undo    int  // index of the request that rolls a Transaction back, 0 if none
 	version int  // index of the request that shows the schema's version, 0 if none
+	apart   place
 
 	// Of the shapes Atomic and Separate:
 	places  []place // of the statements
@@ -203,6 +208,9 @@ func (p *Plan) compile(level hranahttp.Level, index uint64, fresh bool) compiled
 	case len(p.Stmts) > 0 || p.Begin != "" || p.Tail != NoTail:
 		c.batched = true
 		c.reqs = append(c.reqs, hrana.StreamReq{Type: hrana.BatchRequest, Batch: hrana.Batch{Steps: p.steps(&c), ReplicationIndex: index}})
+		if p.Apart {
+			c.apart = c.addGuarded(&p.Stmts[len(p.Stmts)-1], index)
+		}
 	}
 	if p.AskState {
 		c.state = len(c.reqs)
@@ -220,6 +228,14 @@ func (p *Plan) compile(level hranahttp.Level, index uint64, fresh bool) compiled
 		c.reqs = append(c.reqs, hrana.StreamReq{Type: hrana.Close})
 	}
 	return c
+}
+
+// together are the statements that are steps of one batch.
+func (p *Plan) together() []exec.Stmt {
+	if p.Apart {
+		return p.Stmts[:len(p.Stmts)-1]
+	}
+	return p.Stmts
 }
 
 func (p *Plan) steps(c *compiled) []hrana.BatchStep {
@@ -244,7 +260,7 @@ func (p *Plan) steps(c *compiled) []hrana.BatchStep {
 		add(lookAtSchema, guard)
 	}
 	c.first = len(steps)
-	for i := range p.Stmts {
+	for i := range p.together() {
 		cond := guard
 		if p.GuardFirst && i > 0 {
 			cond = nil
@@ -305,7 +321,7 @@ func (p *Plan) outcome(c *compiled, results []hrana.StreamResult) *Outcome {
 		p.readPlaces(c, o, results)
 		return o
 	case c.batched:
-		p.readBatch(c, o, &results[0])
+		p.readBatch(c, o, results)
 		return o
 	}
 	for i := range p.Stmts {
@@ -314,8 +330,8 @@ func (p *Plan) outcome(c *compiled, results []hrana.StreamResult) *Outcome {
 	return o
 }
 
-func (p *Plan) readBatch(c *compiled, o *Outcome, r *hrana.StreamResult) {
-	if r.Err != nil {
+func (p *Plan) readBatch(c *compiled, o *Outcome, results []hrana.StreamResult) {
+	if r := &results[0]; r.Err != nil {
 		// The first statement is told, the others have not had an outcome.
 		err := wholeError(r.Err)
 		o.Whole = err
@@ -329,16 +345,18 @@ func (p *Plan) readBatch(c *compiled, o *Outcome, r *hrana.StreamResult) {
 		}
 		return
 	}
-	results := []hrana.StreamResult{*r}
 	at := func(step int) exec.StmtResult {
 		if step < 0 {
 			return exec.StmtResult{}
 		}
-		return at(results, place{0, step})
+		return outcomeAt(results, place{0, step})
 	}
 	o.Begin, o.Check = at(c.begin), at(c.checkAt)
-	for i := range o.Results {
+	for i := range p.together() {
 		o.Results[i] = at(c.first + i)
+	}
+	if p.Apart {
+		o.Results[len(o.Results)-1] = outcomeAt(results, c.apart)
 	}
 	o.Tail = at(c.tail)
 	if !p.Guard {

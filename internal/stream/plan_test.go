@@ -101,6 +101,12 @@ func TestPlanCompile(t *testing.T) {
 		{"rollback", Plan{Guard: true, Tail: Rollback, Close: true},
 			"[ROLLBACK if not autocommit] close",
 			"[BEGIN; ROLLBACK if error 0; ROLLBACK if ok 0]"},
+		{"a query behind others", Plan{Begin: "BEGIN", Stmts: stmts("A", "B", "Q"), Apart: true, AskState: true},
+			"[BEGIN; A if ok 0; B if ok 1] [Q if not autocommit] get_autocommit",
+			"[BEGIN; A if ok 0; B if ok 1] [BEGIN; Q if error 0; ROLLBACK if ok 0] [BEGIN; ROLLBACK if ok 0]"},
+		{"a query behind others, later", Plan{Guard: true, Stmts: stmts("A", "Q"), Apart: true},
+			"[A if not autocommit] [Q if not autocommit]",
+			"[BEGIN; A if error 0; ROLLBACK if ok 0] [BEGIN; Q if error 0; ROLLBACK if ok 0]"},
 		{"begin at once", Plan{Begin: "BEGIN IMMEDIATE"}, "[BEGIN IMMEDIATE]", "[BEGIN IMMEDIATE]"},
 		{"state alone", Plan{AskState: true}, "get_autocommit", "[BEGIN; ROLLBACK if ok 0]"},
 		{"reads of several callers", Plan{Stmts: stmts("A", "B"), Shape: Independent},
@@ -207,6 +213,7 @@ func TestPlanOutcome(t *testing.T) {
 	next := Plan{Guard: true, Stmts: stmts("A", "B"), AskState: true}
 	first := Plan{Begin: "BEGIN", Stmts: stmts("A"), AskState: true}
 	commit := Plan{Guard: true, Tail: Commit, AskState: true}
+	apart := Plan{Guard: true, Stmts: stmts("A", "Q"), Apart: true, AskState: true}
 	for _, c := range []struct {
 		name    string
 		plan    Plan
@@ -235,6 +242,10 @@ func TestPlanOutcome(t *testing.T) {
 		{"commit, fails", commit, hranahttp.V3JSON, []hrana.StreamResult{answered("error", "ok"), state(true)}, false, Autocommit, "", "error", 0},
 		{"commit on v2", commit, hranahttp.V2JSON, []hrana.StreamResult{answered("error", "ok", "-", "-"), answered("ok", "ok")}, false, Autocommit, "", "ok", 0},
 		{"commit on v2, no transaction", commit, hranahttp.V2JSON, []hrana.StreamResult{answered("ok", "-", "-", "ok"), answered("ok", "ok")}, true, Autocommit, "", "-", 0},
+		{"a query behind others", apart, hranahttp.V3JSON, []hrana.StreamResult{answered("ok"), answered("ok"), state(false)}, false, InTransaction, "ok ok", "-", 0},
+		{"a query behind others, too large", apart, hranahttp.V3JSON, []hrana.StreamResult{answered("ok"), whole, state(false)}, false, InTransaction, "ok error", "-", 0},
+		{"a query behind others, no transaction", apart, hranahttp.V3JSON, []hrana.StreamResult{answered("-"), answered("-"), state(true)}, true, Autocommit, "- -", "-", 0},
+		{"a query behind others on v2", apart, hranahttp.V2JSON, []hrana.StreamResult{answered("error", "ok", "-"), answered("error", "ok", "-"), answered("error", "-")}, false, InTransaction, "ok ok", "-", 0},
 		{"the state fails", first, hranahttp.V3JSON, []hrana.StreamResult{answered("ok", "ok"), {Type: hrana.GetAutocommit, Err: &hrana.Error{}}}, false, Unknown, "ok", "-", 0},
 	} {
 		compiled := c.plan.compile(c.level, 0, false)
