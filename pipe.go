@@ -2,6 +2,7 @@ package tursoopt
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql/driver"
 
@@ -271,7 +272,7 @@ func (c *conn) endPipe(ctx context.Context, p *pipe, tail stream.Tail) (done boo
 	if unread(e) && s.inTx() {
 		return true, c.endOneByOne(ctx, t, p, &cl, late, from)
 	}
-	c.bad = c.bad || s.gone != nil || s.tx == txLost
+	c.bad = c.bad || s.gone != nil || e != nil && (e.Code == exec.CodeTxLost || e.Proof == exec.OutcomeUnknown)
 	s.fillRowid(cl.stmts, results)
 	if e != nil {
 		c.schemaChanged(&cl, e)
@@ -320,14 +321,13 @@ func (s *session) commitPipe(ctx context.Context, c *call) (results []exec.StmtR
 	if rerr != nil {
 		e := rerr.(*exec.Error)
 		unknown := e.Proof == exec.OutcomeUnknown
-		if s.tx == txOpen && e.StreamLost {
-			s.gone = e
-		}
+		s.loseStream(e)
 		s.loseTx(e)
-		if unknown {
-			return nil, nil, e // the COMMIT was in it
+		if !unknown { // otherwise the COMMIT was in it
+			e = s.txLostError()
 		}
-		return nil, nil, s.txLostError()
+		s.abandonTx(e)
+		return nil, nil, e
 	}
 	for i := range o.Results {
 		s.learn(&c.text.Stmts[i], o.Results[i])
@@ -335,7 +335,9 @@ func (s *session) commitPipe(ctx context.Context, c *call) (results []exec.StmtR
 	switch {
 	case o.Refused:
 		s.loseTx(nil)
-		return nil, nil, s.txLostError()
+		err = s.txLostError()
+		s.abandonTx(err)
+		return nil, nil, err
 	case o.Whole != nil:
 		err = o.Whole
 	default:
@@ -349,8 +351,6 @@ func (s *session) commitPipe(ctx context.Context, c *call) (results []exec.StmtR
 		return o.Results, end, err
 	}
 	// Still open, or nobody knows: it ends with its stream.
-	s.endStream()
-	s.settings = false
-	s.endTx()
+	s.abandonTx(cmp.Or(err, end, &exec.Error{Source: exec.FromProtocol, Message: "the server does not say whether the transaction is open"}))
 	return o.Results, end, err
 }

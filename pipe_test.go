@@ -183,6 +183,82 @@ func TestPipelinedTransactionRolledBack(t *testing.T) {
 	})
 }
 
+// A query behind what waits, whose result exceeds what the server puts into one
+// answer, harms nobody: where there are cursors it comes in one.
+func TestPipelinedTransactionWithALargeResult(t *testing.T) {
+	inModesBeside(t, cursorModes, func(t *testing.T, e *env) {
+		db := e.open(t)
+		mustExec(t, db, "CREATE TABLE t (a)")
+		tx := beginPipelined(t, db, tursoopt.TxDefault)
+		res := mustExec(t, tx, "INSERT INTO t VALUES (1)")
+		rows, err := tx.Query("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 12) SELECT (SELECT a FROM t), hex(zeroblob(500000)) FROM n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, size := 0, 0
+		for rows.Next() {
+			var a int
+			var s sql.RawBytes
+			if err := rows.Scan(&a, &s); err != nil || a != 1 {
+				t.Fatal(a, err)
+			}
+			n, size = n+1, size+len(s)
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil || n != 12 || size != 12_000_000 {
+			t.Errorf("%d rows of %d bytes, %v", n, size, err)
+		}
+		if n, err := res.RowsAffected(); n != 1 || err != nil {
+			t.Errorf("RowsAffected = %d, %v", n, err)
+		}
+		if err := tx.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		if n := queryInt(t, db, "SELECT count(*) FROM t"); n != 1 {
+			t.Errorf("%d rows", n)
+		}
+	})
+}
+
+// A pipelined transaction whose COMMIT has no answer is over: a connection that is
+// held goes on without it.
+func TestPipelinedTransactionWhoseCommitIsLost(t *testing.T) {
+	inModes(t, []mode{nativeModes[3], nativeModes[6]}, func(t *testing.T, e *env) {
+		p := e.tapped(t)
+		db := e.open(t)
+		mustExec(t, db, "CREATE TABLE t (a)")
+		ctx := context.Background()
+		for i, hold := range []func(testing.TB, string) *hold{p.before, p.after, p.before, p.after} {
+			want := i % 2
+			mustExec(t, db, "DELETE FROM t")
+			c := conn(t, db)
+			tx, err := tursoopt.BeginTx(ctx, c, tursoopt.TxOptions{Pipelined: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i >= 2 {
+				queryInt(t, tx, "SELECT count(*) FROM t") // it is open on the server
+			}
+			res := mustExec(t, tx, "INSERT INTO t VALUES (1)")
+			hold(t, "COMMIT").cut()
+			err = tx.Commit()
+			_, own := res.RowsAffected()
+			for _, err := range []error{err, own} {
+				if !tursoopt.OutcomeUnknown(err) || tursoopt.Retryable(err) {
+					t.Errorf("told %v", err)
+				}
+			}
+			e.embedded.ForgetStreams() // a lost stream's lock
+			mustExec(t, c, "INSERT INTO t VALUES (2)")
+			if n := queryInt(t, db, "SELECT count(*) FROM t"); n != int64(want+1) {
+				t.Errorf("%d rows, want %d", n, want+1)
+			}
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
 // More than fits into one request goes in several, and still counts as one.
 func TestPipelinedTransactionOfMany(t *testing.T) {
 	inModesBeside(t, nativeModes, func(t *testing.T, e *env) {
