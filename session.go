@@ -361,7 +361,7 @@ func (s *session) transition(c *call, o *stream.Outcome, failed *exec.Error) {
 		}
 	case s.tx == txPending && o.Begin.Result == nil:
 		// Nothing ran (the server could not read a statement): it has not begun.
-	case s.api && s.inTx() && failed == nil && !s.commits(c):
+	case s.inTx() && failed == nil && !s.commits(c):
 		// No statement of ours has ended it: the server has taken it away between the
 		// last of them and its telling the state.
 		s.loseTx(nil)

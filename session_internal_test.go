@@ -25,3 +25,16 @@ func TestATransactionTakenAwayAfterAnotherFailure(t *testing.T) {
 		}
 	}
 }
+
+// It may also take it away behind the last statement of a request, before it says
+// whether it is open. No statement has failed then, and none has ended it.
+func TestATransactionTakenAwayBehindAStatement(t *testing.T) {
+	text := sqltext.Parse("INSERT INTO t VALUES (1)")
+	for _, api := range []bool{true, false} {
+		s := &session{tx: txOpen, api: api}
+		_ = s.observe(&call{text: text}, &stream.Outcome{State: stream.Autocommit, Results: []exec.StmtResult{{Result: &exec.Result{}}}})
+		if e := s.refuse(text); s.tx != txLost || e == nil || e.Code != exec.CodeTxLost {
+			t.Errorf("api %v: the transaction is in state %v, and what comes next gets %v", api, s.tx, e)
+		}
+	}
+}
