@@ -175,6 +175,50 @@ func TestLateLanesAreReplaced(t *testing.T) {
 	})
 }
 
+// A write that is late is waited for and never sent again, shared or not; those
+// behind it get another lane, and are sent once, too.
+func TestLateWritesAreNotSentAgain(t *testing.T) {
+	bubble(t, Config{Coalesce: true, GroupCommit: true}, func(t *testing.T, f *fake, l *Lanes) {
+		f.slow = func(r *sent) time.Duration {
+			if r.kind == "group" || r.class == exec.Write && len(r.args) == 1 && r.args[0] == 100 {
+				return 10 * time.Second
+			}
+			return 0
+		}
+		w := known("w")
+		asks := []*asked{start(l, w.write(integer(100))), start(l, w.write(integer(101)))}
+		for i := range 40 {
+			if i == 20 {
+				time.Sleep(5 * f.took) // the first are on their way
+			}
+			asks = append(asks, start(l, w.write(integer(i))))
+		}
+		for i, a := range asks {
+			if i < 2 {
+				a.gets(t, "w", 100+i)
+			} else {
+				a.gets(t, "w", i-2)
+			}
+		}
+		times := map[int64]int{}
+		for _, r := range f.log {
+			for _, n := range r.args {
+				if r.kind != "schema" {
+					times[n]++
+				}
+			}
+		}
+		for n, sent := range times {
+			if sent != 1 {
+				t.Errorf("the write %d was sent %d times", n, sent)
+			}
+		}
+		if c := l.Counters(); len(times) != 42 || c.Hedged != 0 || c.Late == 0 || c.Committed < 10 {
+			t.Errorf("%d writes; counted %+v", len(times), c)
+		}
+	})
+}
+
 // What is known to be slow or large travels beside the lanes, bounded by itself.
 func TestSlowAndLargeTextsTravelAlone(t *testing.T) {
 	slow, large, wideAnswer := known("slow"), known("large"), known("wide")
