@@ -2,6 +2,7 @@ package tursoopt
 
 import (
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"math"
 
@@ -48,10 +49,12 @@ func (c *call) bind(text *sqltext.Text, args []driver.NamedValue, wantRows bool)
 	for i := range text.Stmts {
 		s := &text.Stmts[i]
 		stmt := exec.Stmt{SQL: s.SQL, WantRows: wantRows, Note: s.Note, Rowid: s.Rowid, Star: s.Star, Shares: shares(s)}
-		var err error
-		if len(text.Stmts) == 1 {
+		err := sendable(s)
+		switch {
+		case err != nil:
+		case len(text.Stmts) == 1:
 			stmt.Args, err = b.single(s)
-		} else {
+		default:
 			stmt.Args, err = b.script(s)
 		}
 		if err != nil {
@@ -64,6 +67,20 @@ func (c *call) bind(text *sqltext.Text, args []driver.NamedValue, wantRows bool)
 		return err
 	}
 	return nil
+}
+
+// sendable says what no server could read, or what the driver could not count the
+// arguments of.
+func sendable(s *sqltext.Stmt) error {
+	switch {
+	case s.Invalid:
+		return errors.New("the SQL is not valid UTF-8; pass such bytes as an argument of type []byte")
+	case s.NoNumber == "":
+		return nil
+	case len(s.NoNumber) > 1 && s.NoNumber[0] == '?':
+		return fmt.Errorf("parameter numbers go from ?1 to ?%d", sqltext.MaxVariable)
+	}
+	return fmt.Errorf("the statement has more than %d parameters, which SQLite does not take", sqltext.MaxVariable)
 }
 
 // shares tells whether a statement may run in a transaction with others'.

@@ -75,6 +75,14 @@ func TestBind(t *testing.T) {
 	})
 }
 
+func manyArgs(n int) []any {
+	args := make([]any, n)
+	for i := range args {
+		args[i] = "secret"
+	}
+	return args
+}
+
 // What does not fit is found here: nothing is sent, also not of a script whose
 // first statements would fit.
 func TestBindErrors(t *testing.T) {
@@ -110,6 +118,13 @@ func TestBindErrors(t *testing.T) {
 			{"SELECT :a; SELECT :b", []any{named("a", "secret")}, "statement 2"},
 			{"SELECT :a; SELECT 2", []any{named("a", 1), named("c", "secret")}, "called c"},
 			{"SELECT 1; SELECT 2", []any{"secret"}, "0 arguments"},
+			{"SELECT ?0", []any{"secret"}, "from ?1 to ?32766"},
+			{"SELECT ?32767", nil, "from ?1 to ?32766"},
+			{"SELECT ?1; SELECT ?40000", []any{"secret", 2}, "from ?1 to ?32766"},
+			{"SELECT 1 IN (?" + strings.Repeat(", ?", 32766) + ")", manyArgs(32767), "more than 32766 parameters"},
+			{"SELECT ?32766, :a", manyArgs(32767), "more than 32766 parameters"},
+			{"SELECT 'secret\xff'", nil, "not valid UTF-8"},
+			{"SELECT 1; SELECT '\xff', ?", []any{"secret"}, "statement 2: the SQL is not valid UTF-8"},
 		} {
 			_, err := db.ExecContext(ctx, c.query, c.args...)
 			if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "secret") {

@@ -25,7 +25,8 @@ func (s *stmt) Close() error { return nil }
 
 // NumInput is SQLite's number of parameters. It is not told of a script, whose
 // statements take their shares of the arguments, nor where one named argument
-// serves several parameters, such as :a and @a.
+// serves several parameters, such as :a and @a, nor where SQLite has no number for
+// a parameter.
 func (s *stmt) NumInput() int {
 	switch len(s.text.Stmts) {
 	case 0:
@@ -33,6 +34,9 @@ func (s *stmt) NumInput() int {
 	case 1:
 	default:
 		return -1
+	}
+	if s.text.Stmts[0].NoNumber != "" {
+		return -1 // running it says why
 	}
 	params := s.text.Params
 	for i := range params {

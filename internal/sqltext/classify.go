@@ -2,6 +2,7 @@ package sqltext
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
 )
@@ -13,6 +14,7 @@ func analyse(sql string, toks []token) Stmt {
 		SQL:  sql[toks[0].start:toks[len(toks)-1].end],
 		Note: new(exec.Note),
 	}
+	s.Invalid = !utf8.ValidString(s.SQL)
 	s.scanVars(sql, toks)
 	acts := s.scanCalls(sql, toks)
 	s.Star = star(sql, toks)

@@ -2,9 +2,9 @@ package sqltext
 
 import "strconv"
 
-// maxVariable is SQLite's own bound of a parameter number; a text with a larger
+// MaxVariable is SQLite's own bound of a parameter number; a text with a larger
 // one is refused by the server, and must not make us allocate.
-const maxVariable = 32766
+const MaxVariable = 32766
 
 // A variableSpan is one occurrence of a parameter in Stmt.SQL.
 type variableSpan struct {
@@ -32,7 +32,7 @@ type namedVariable struct {
 func (n *numbering) peek(name string) int {
 	if len(name) > 1 && name[0] == '?' {
 		i, err := strconv.Atoi(name[1:])
-		if err != nil || i < 1 || i > maxVariable {
+		if err != nil || i < 1 || i > MaxVariable {
 			return 0
 		}
 		return i
@@ -42,7 +42,7 @@ func (n *numbering) peek(name string) int {
 			return i
 		}
 	}
-	if n.largest == maxVariable {
+	if n.largest == MaxVariable {
 		return 0
 	}
 	return n.largest + 1
@@ -125,6 +125,9 @@ func (s *Stmt) scanVars(sql string, toks []token) {
 func (s *Stmt) param(num *numbering, name string, index int) {
 	numbered := len(name) > 1 && name[0] == '?'
 	if index == 0 {
+		if s.NoNumber == "" {
+			s.NoNumber = name
+		}
 		if name == "?" || numbered {
 			s.spread++
 		}

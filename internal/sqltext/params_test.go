@@ -57,6 +57,9 @@ func TestParameters(t *testing.T) {
 		if got := written(s.Params); got != c.want {
 			t.Errorf("%q has parameters %s, want %s", c.sql, got, c.want)
 		}
+		if beyond := c.sql == "SELECT ?0" || strings.HasSuffix(c.sql, "?32767") || strings.HasSuffix(c.sql, "?99999999999999999999"); beyond != (s.NoNumber != "") {
+			t.Errorf("%q has no number for %q", c.sql, s.NoNumber)
+		}
 		if got := s.Spread(); got != c.spread {
 			t.Errorf("%q takes %d arguments, want %d", c.sql, got, c.spread)
 		}

@@ -62,6 +62,12 @@ type Stmt struct {
 	// Note is shared by all who have the statement from this Text; never nil.
 	Note *exec.Note
 
+	// NoNumber is the first parameter that SQLite has no number for: ?0, one beyond
+	// ?32766, or the one after that many. "" if there is none.
+	NoNumber string
+	// Invalid: SQL is not valid UTF-8.
+	Invalid bool
+
 	vars  []variableSpan
 	calls []callSpan
 	// fixedRowid: the values of last_insert_rowid() in it are all the one from
