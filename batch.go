@@ -53,6 +53,9 @@ type Queryer interface {
 // told where its result is read. An atomic batch has been committed if SendBatch
 // gives no error and no statement failed.
 func SendBatch(ctx context.Context, q Queryer, b *Batch) (*BatchResults, error) {
+	if b == nil {
+		return nil, errors.New("turso-opt: SendBatch: the batch is nil")
+	}
 	if len(b.items) == 0 {
 		return &BatchResults{call: &batchCall{}}, nil
 	}
@@ -63,7 +66,7 @@ func SendBatch(ctx context.Context, q Queryer, b *Batch) (*BatchResults, error) 
 	}
 	if !call.taken {
 		_ = rows.Close() // it is another driver's, and the text gives no rows
-		return nil, errors.New("turso-opt: SendBatch: the database is not one of this driver")
+		return nil, errForeignBatch
 	}
 	return &BatchResults{call: call, rows: rows, next: -1}, nil
 }
@@ -86,6 +89,11 @@ type batchResult struct {
 
 // String keeps the arguments out of tools that print those of a query.
 func (c *batchCall) String() string { return fmt.Sprintf("batch of %d statements", len(c.batch.items)) }
+
+var errForeignBatch = errors.New("turso-opt: SendBatch: the database is not one of this driver")
+
+// Value is asked for by other drivers only: this one takes the call as it is.
+func (c *batchCall) Value() (driver.Value, error) { return nil, errForeignBatch }
 
 // batchOf is the batch that a query stands for, nil if it is none.
 func batchOf(args []driver.NamedValue) *batchCall {

@@ -224,8 +224,18 @@ func TestBatchRefusals(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer other.Close()
-		if _, err := tursoopt.SendBatch(ctx, other, batch(false, item("SELECT 1"))); err == nil {
-			t.Error("a database of another driver takes a batch")
+		libsql, err := sql.Open("libsql", "http://127.0.0.1:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer libsql.Close()
+		for _, other := range []*sql.DB{other, libsql} {
+			if _, err := tursoopt.SendBatch(ctx, other, batch(false, item("SELECT 1"))); err == nil || !strings.Contains(err.Error(), "not one of this driver") {
+				t.Errorf("a database of another driver is sent a batch: %v", err)
+			}
+		}
+		if _, err := tursoopt.SendBatch(ctx, db, nil); err == nil {
+			t.Error("no batch is sent")
 		}
 	})
 }

@@ -102,6 +102,9 @@ func BulkInsert(ctx context.Context, e Execer, table string, columns []string, r
 	if err := b.check(); err != nil {
 		return 0, err
 	}
+	if rows == nil {
+		return 0, errors.New("turso-opt: bulk insert: no rows")
+	}
 	err := b.run(ctx, rows)
 	if err != nil {
 		return b.in, &BulkError{Rows: b.in, Read: b.read, Err: err}

@@ -131,6 +131,7 @@ func TestBulkInsertThatFails(t *testing.T) {
 				return tursoopt.BulkInsert(ctx, db, "t", columns, bad([]any{5000, struct{}{}}))
 			},
 			"no columns":  func() (int64, error) { return tursoopt.BulkInsert(ctx, db, "t", nil, numbers(0, 1)) },
+			"no rows":     func() (int64, error) { return tursoopt.BulkInsert(ctx, db, "t", columns, nil) },
 			"no table":    func() (int64, error) { return tursoopt.BulkInsert(ctx, db, "", columns, numbers(0, 1)) },
 			"wrong table": func() (int64, error) { return tursoopt.BulkInsert(ctx, db, "nowhere", columns, numbers(0, 1)) },
 			"two policies": func() (int64, error) {

@@ -295,6 +295,9 @@ func TestConfigValidation(t *testing.T) {
 	if _, err := tursoopt.Wrap(nil, nil); err == nil {
 		t.Error("nothing is wrapped")
 	}
+	if _, err := tursoopt.OpenDB(nil); err == nil {
+		t.Error("no Config is opened")
+	}
 	if _, err := tursoopt.BeginTx(context.Background(), nil, tursoopt.TxOptions{Lock: 9}); err == nil {
 		t.Error("a lock that is none is taken")
 	}
@@ -326,7 +329,8 @@ func TestConfigHeader(t *testing.T) {
 			t.Fatal(err)
 		}
 		var sqlErr *tursoopt.Error
-		if err := db.Ping(); !errors.As(err, &sqlErr) || strings.Contains(err.Error(), "S3CRET") || tursoopt.OutcomeUnknown(err) {
+		if err := db.Ping(); !errors.As(err, &sqlErr) || strings.Contains(err.Error(), "S3CRET") ||
+			tursoopt.OutcomeUnknown(err) || tursoopt.Retryable(err) {
 			t.Errorf("%q: %v", h, err)
 		}
 		if err := db.Close(); err != nil {

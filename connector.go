@@ -52,6 +52,9 @@ type Connector struct {
 // NewConnector makes the Connector of cfg, which it copies. The error names the
 // field that is wrong.
 func NewConnector(cfg *Config) (*Connector, error) {
+	if cfg == nil {
+		return nil, errors.New("turso-opt: the Config is nil")
+	}
 	cfg = cfg.Clone()
 	if cfg.Shared != nil {
 		if err := errors.Join(cfg.Shared.err, cfg.Shared.apply(cfg)); err != nil {

@@ -45,7 +45,10 @@ type Error struct {
 	SQL string
 
 	proof exec.Proof
-	cause error
+	// refused: the driver itself will not send such a request, however often it is
+	// asked.
+	refused bool
+	cause   error
 }
 
 // newError is e for the caller; sqlText may be empty and stmt -1.
@@ -56,6 +59,7 @@ func newError(e *exec.Error, sqlText string, stmt int) error {
 	x := &Error{
 		Message: e.Message, ServerCode: e.Code, HTTPStatus: e.Status, RetryAfter: e.RetryAfter,
 		Statement: stmt, SQL: sqltext.Redact(sqlText), proof: e.Proof, cause: e.Err,
+		refused: e.Source == exec.FromClient && e.Hopeless,
 	}
 	x.Code, x.ExtendedCode = sqliteCodes(e.Code, e.Extended, e.Message)
 	return x
@@ -85,7 +89,7 @@ func (e *Error) Is(target error) bool {
 }
 
 func (e *Error) retryable() bool {
-	if e.proof == exec.OutcomeUnknown || e.Is(ErrClosed) {
+	if e.proof == exec.OutcomeUnknown || e.refused || e.Is(ErrClosed) {
 		return false
 	}
 	switch {

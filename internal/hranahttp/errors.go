@@ -14,7 +14,7 @@ import (
 
 // encodeError is what the caller's own values did wrong: nothing was sent.
 func encodeError(err error) *exec.Error {
-	return &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Err: err}
+	return &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Hopeless: true, Err: err}
 }
 
 // contextError is the end of the caller's context. A request that was sent goes
