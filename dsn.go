@@ -137,7 +137,9 @@ func (c *Config) set(name, value string) (err error) {
 		c.Lanes = int(n)
 	case "cache":
 		if value != "off" {
-			c.Cache, err = parseSize(value)
+			if c.Cache, err = parseSize(value); err != nil {
+				return errors.New("want off, or a size such as 64MiB")
+			}
 		}
 	case "cache_lease":
 		c.CacheLease, err = parsePositive(value)

@@ -94,8 +94,15 @@ func (c *Config) remote() (u *url.URL, host string, err error) {
 	if strings.ContainsAny(c.URL, "?#") {
 		return nil, "", errors.New("turso-opt: URL: must have neither a query nor a fragment (escape # as %23)")
 	}
+	if !headerSafe(c.URL) || strings.Contains(c.URL, " ") {
+		return nil, "", errors.New("turso-opt: URL: contains a blank or a control character, such as a line feed at its end")
+	}
 	u, err = url.Parse(c.URL)
-	if err != nil {
+	switch {
+	case err == nil && !strings.Contains(u.Host, "&"):
+	case strings.Contains(c.URL, "&"):
+		return nil, "", errors.New("turso-opt: URL: holds a &; the parameters begin with ?")
+	default:
 		return nil, "", errors.New("turso-opt: URL: not a valid URL (it is not shown, as it may hold secrets)")
 	}
 	switch u.Scheme {
