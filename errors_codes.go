@@ -46,6 +46,9 @@ func sqliteCodes(serverCode, extendedCode, message string) (primary, extended in
 	}
 	proxied := serverCode == "PROXY_ERROR" || strings.HasPrefix(message, "PROXY_ERROR")
 	primary = primaryCodes[serverCode]
+	if text, bound := strings.CutPrefix(message, "Arguments do not match SQL parameters: "); bound && text == "string or blob too big" {
+		return 18, 18 // an error of binding, not of running
+	}
 	if primary == 0 && !proxied {
 		return 0, 0
 	}

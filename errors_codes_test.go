@@ -15,6 +15,8 @@ func TestSQLiteCodes(t *testing.T) {
 		{"SQLITE_CONSTRAINT", "", "SQLite error: FOREIGN KEY constraint failed", 19, 787},
 		{"SQLITE_CONSTRAINT", "", "raised", 19, 1811},
 		{"SQLITE_BUSY", "", "SQLite error: database is locked", 5, 5},
+		{"ARGS_INVALID", "", "Arguments do not match SQL parameters: string or blob too big", 18, 18},
+		{"ARGS_INVALID", "", "Arguments do not match SQL parameters: value for parameter 1 not found", 0, 0},
 		{"STREAM_EXPIRED", "", "stream expired", 0, 0},
 	} {
 		if primary, extended := sqliteCodes(c.code, c.extended, c.message); primary != c.primary || extended != c.want {

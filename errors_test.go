@@ -75,6 +75,10 @@ func TestErrorCodes(t *testing.T) {
 						tursoopt.Retryable(err), tursoopt.OutcomeUnknown(err))
 				}
 			}
+			_, err := run.ExecContext(context.Background(), "INSERT INTO s VALUES (2, ?)", make([]byte, 5<<20+1))
+			if x := asError(err); x == nil || x.Code != 18 || x.ExtendedCode != 18 || tursoopt.Retryable(err) || tursoopt.OutcomeUnknown(err) {
+				t.Errorf("a value beyond the server's limit: %v", err)
+			}
 		}
 	})
 }
