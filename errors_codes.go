@@ -44,6 +44,10 @@ func sqliteCodes(serverCode, extendedCode, message string) (primary, extended in
 	if code, ok := extendedCodes[extendedCode]; ok {
 		return code & 0xff, code
 	}
+	switch serverCode {
+	case "EXECUTE_ERROR", "BATCH_STEP_ERROR", "PREPARE_ERROR": // tursodb, which has no other codes
+		return messageCode(strings.TrimPrefix(message, "Runtime error: "))
+	}
 	proxied := serverCode == "PROXY_ERROR" || strings.HasPrefix(message, "PROXY_ERROR")
 	primary = primaryCodes[serverCode]
 	if text, bound := strings.CutPrefix(message, "Arguments do not match SQL parameters: "); bound && text == "string or blob too big" {
@@ -66,4 +70,14 @@ func sqliteCodes(serverCode, extendedCode, message string) (primary, extended in
 		primary = 1
 	}
 	return primary, primary
+}
+
+// messageCode is for servers that tell a message and no more.
+func messageCode(text string) (primary, extended int) {
+	for _, m := range messageCodes {
+		if strings.HasPrefix(text, m.text) {
+			return m.code & 0xff, m.code
+		}
+	}
+	return 1, 1
 }

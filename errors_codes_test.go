@@ -17,6 +17,9 @@ func TestSQLiteCodes(t *testing.T) {
 		{"SQLITE_BUSY", "", "SQLite error: database is locked", 5, 5},
 		{"ARGS_INVALID", "", "Arguments do not match SQL parameters: string or blob too big", 18, 18},
 		{"ARGS_INVALID", "", "Arguments do not match SQL parameters: value for parameter 1 not found", 0, 0},
+		{"EXECUTE_ERROR", "", "Runtime error: UNIQUE constraint failed: t.name (19)", 19, 2067},
+		{"BATCH_STEP_ERROR", "", "Runtime error: NOT NULL constraint failed: u.b (19)", 19, 1299},
+		{"PREPARE_ERROR", "", "Parse error: no such table: nope", 1, 1},
 		{"STREAM_EXPIRED", "", "stream expired", 0, 0},
 	} {
 		if primary, extended := sqliteCodes(c.code, c.extended, c.message); primary != c.primary || extended != c.want {
