@@ -34,20 +34,40 @@
 //
 // # Where things are
 //
-//   - dsn.go, config.go, endpoint.go: DSN and Config
-//   - connector.go: a Connector is put together and ended here
-//   - conn.go, stmt.go, rows.go: what database/sql sees; bind.go: arguments
-//   - route.go, session.go, tx.go: what a session remembers, and where its
-//     statements go
-//   - base_*.go: the other bases
+// A statement's way is conn.go, route.go, the cache, lanes, streams, one request;
+// Connector.Layers names what is on it.
+//
+//   - driver.go, connector.go: the name "turso-opt"; a Connector is put together
+//     and ended here
+//   - dsn.go, config.go, endpoint.go, size.go: DSN and Config
+//   - conn.go, stmt.go, rows.go, columntype.go: what database/sql sees
+//   - bind.go, value.go, timeparse.go, vector.go: arguments and values
+//   - route.go, session*.go, writegate.go: what a session remembers, where its
+//     statements go, and when a write may
+//   - tx.go, runtx.go, pipe.go: transactions, those that run again, those whose
+//     statements travel together
+//   - batch*.go, bulk*.go: SendBatch, BulkInsert
+//   - readcache.go, cache*.go: the cache of reads; internal/cache keeps results,
+//     internal/shadow finds out what a statement reads and writes
 //   - compression.go: single compressed values; compress*.go: compressed columns;
 //     internal/frame: how they are stored
-//   - errors.go, errors_codes.go: what an error says
-//   - tracer.go: what a program may be told while it runs; tracing.go tells it,
-//     tracelog.go writes it to a log
-//   - internal/stream, internal/hranahttp, internal/hrana: the server's streams,
-//     one round trip, the messages of the protocol; internal/exec is the
-//     interface between these layers
+//   - keepalive.go: connections that are kept warm
+//   - pool_*.go: the controller of the pool's size
+//   - shared*.go: what the Connectors of many databases have in common
+//   - base_*.go: the other bases
+//   - errors*.go, retry.go: what an error says, and what is sent again
+//   - stats.go, histogram.go: what has been counted
+//   - tracer.go, tracing.go, tracelog.go: what a program may be told while it runs,
+//     who tells it, and a log of it
+//   - internal/exec: the interface between the layers below, which are
+//     internal/lane (callers share requests, writers queue), internal/stream (the
+//     server's streams, guarded transactions, cursors), internal/hranahttp (one
+//     round trip) and internal/hrana (the messages of the protocol); below these
+//     internal/http1 and internal/wire (connections, compressed answers)
+//   - internal/limit, internal/histogram: the control laws, and how times are counted
 //   - internal/sqltext: what a driver must know of a text of SQL
-//   - hranatest: an embedded server for tests
+//   - hranatest: an embedded server for tests; internal/sqld and internal/netem run
+//     real servers and bad networks for the driver's own
+//   - cmd/turso-opt, compat, bench: the command, other people's tools on this
+//     driver, other drivers beside it
 package tursoopt

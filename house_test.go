@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -264,6 +265,40 @@ func generated(t *testing.T, path string, text []byte) bool {
 		t.Fatal(err)
 	}
 	return ast.IsGenerated(file)
+}
+
+// The map in doc.go names every file of the root package and every folder of code,
+// by itself or by a pattern such as base_*.go.
+func TestHouseIsOnTheMap(t *testing.T) {
+	text, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`[a-z0-9_*/-]+(\.go)?`).FindAllString(string(text), -1)
+	named := func(path string) bool {
+		return slices.ContainsFunc(names, func(name string) bool {
+			ok, err := filepath.Match(name, path)
+			return ok && err == nil && name != "*"
+		})
+	}
+	goFiles(t, func(path string, _ []byte) {
+		folder := filepath.ToSlash(filepath.Dir(path))
+		switch parts := strings.Split(folder, "/"); {
+		case folder == ".":
+			if !strings.HasSuffix(path, "_test.go") && path != "doc.go" && !named(path) {
+				t.Errorf("the map does not name %s", path)
+			}
+		case parts[0] == "testdata":
+		case parts[0] == "internal":
+			if !named("internal/" + parts[1]) {
+				t.Errorf("the map does not name internal/%s", parts[1])
+			}
+		default:
+			if !named(parts[0]) && !named(folder) && (len(parts) < 2 || !named(parts[0]+"/"+parts[1])) {
+				t.Errorf("the map does not name %s", folder)
+			}
+		}
+	})
 }
 
 func TestHouseLeavesNothingOpen(t *testing.T) {
