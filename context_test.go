@@ -379,3 +379,37 @@ func TestContextAlone(t *testing.T) {
 		}
 	})
 }
+
+// A Ping that nobody bounds is bounded by the DSN's timeout; one with a deadline of
+// its own has that.
+func TestContextOfPing(t *testing.T) {
+	inModes(t, nativeModes[:1], func(t *testing.T, e *env) {
+		p := e.tapped(t)
+		db := e.open(t, "timeout=50ms")
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		own, returned := p.before(t, "SELECT 1"), make(chan error, 1)
+		go func() { returned <- db.PingContext(ctx) }()
+		<-own.reached
+		p.before(t, "SELECT 1")
+		bounded := make(chan error, 1)
+		go func() { bounded <- db.Ping() }()
+		select {
+		case err := <-bounded:
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("without a deadline: %v", err)
+			}
+		case <-time.After(30 * time.Second):
+			t.Error("without a deadline it waits")
+		}
+		select {
+		case err := <-returned:
+			t.Errorf("with a later deadline it has not waited: %v", err)
+		default:
+		}
+		own.release()
+		if err := <-returned; err != nil {
+			t.Errorf("with a later deadline: %v", err)
+		}
+	})
+}

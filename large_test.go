@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -145,7 +147,33 @@ func TestLargeInTx(t *testing.T) {
 	})
 }
 
-// Rows that are closed early stop the transfer, and the session goes on.
+// bytesRead has a Config's connections count what the driver reads from them.
+func bytesRead(cfg *tursoopt.Config) *atomic.Int64 {
+	n := new(atomic.Int64)
+	cfg.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return &readCounter{c, n}, nil
+	}
+	return n
+}
+
+type readCounter struct {
+	net.Conn
+	read *atomic.Int64
+}
+
+func (c *readCounter) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.read.Add(int64(n))
+	return n, err
+}
+
+// Rows that are closed early stop the transfer, and the session goes on. Until then
+// the driver holds little more than the row that is read: memory does not grow with
+// the result.
 func TestLargeClosedEarly(t *testing.T) {
 	inModesBeside(t, cursorModes, func(t *testing.T, e *env) {
 		proxy, err := netem.Start(hostOf(t, e.url), netem.Conditions{})
@@ -156,7 +184,8 @@ func TestLargeClosedEarly(t *testing.T) {
 		direct := e.open(t)
 		makeLarge(t, direct)
 		e.url = proxy.URL()
-		db := e.open(t)
+		var read *atomic.Int64
+		db := e.openConfig(t, func(cfg *tursoopt.Config) { read = bytesRead(cfg) })
 		readLarge(t, query(t, db, large), 1, largeRows)
 		proxy.Set(netem.Conditions{DownBytesPerSecond: 32 << 20})
 		before := proxy.Counts()
@@ -165,8 +194,12 @@ func TestLargeClosedEarly(t *testing.T) {
 		tx := begin(t, db, tursoopt.TxOptions{})
 		for range 3 {
 			for _, run := range []execer{db, c, tx} {
+				ahead := read.Load()
 				rows := query(t, run, large)
 				readLarge(t, rows, 1, 3)
+				if ahead = read.Load() - ahead; ahead > 512<<10 {
+					t.Errorf("%d bytes were read for three rows of 10 KB", ahead)
+				}
 				if err := rows.Close(); err != nil {
 					t.Error(err)
 				}
