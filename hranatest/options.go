@@ -14,9 +14,10 @@ const (
 	// Cloud behaves as Turso Cloud documents itself: JSON only, an expired stream
 	// is a 404, the replication index means nothing to a client.
 	Cloud
-	// V2 is the smallest server there is, tursodb's: POST /v2/pipeline with
+	// V2 has what the smallest server has, tursodb's: POST /v2/pipeline with
 	// execute and batch. Any other request in a pipeline, close included, is a
-	// 500, and any other path a 404.
+	// 500, and any other path a 404. Unlike tursodb 0.6 it keeps streams, each with
+	// a connection of its own, and takes arguments by name.
 	V2
 )
 
