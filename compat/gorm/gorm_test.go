@@ -1,5 +1,5 @@
-// Package gorm_test uses the driver through GORM: with the pure Go dialector
-// of github.com/glebarez/sqlite everywhere, and with GORM's own where cgo is.
+// Package gorm_test uses the driver through GORM: with its own dialector for
+// SQLite, and with the one of github.com/glebarez/sqlite.
 package gorm_test
 
 import (
