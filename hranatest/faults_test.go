@@ -120,8 +120,12 @@ func TestStreamsExpireByThemselves(t *testing.T) {
 	s := NewServer(t, Options{StreamIdle: time.Millisecond})
 	k := newTalk(t, s)
 	k.must(executes(`begin`))
+	began := time.Now()
 	for s.Stats().Streams > 0 {
 		time.Sleep(time.Millisecond)
+	}
+	if took := time.Since(began); took >= DefaultStreamIdle {
+		t.Errorf("it takes %v", took)
 	}
 	k.wants(executes(`select 1`), `"code":"STREAM_EXPIRED"`)
 }

@@ -89,7 +89,11 @@ func TestAnOldTransactionIsTakenAwayByTheNextWriter(t *testing.T) {
 	s := NewServer(t, Options{TxTimeout: time.Millisecond})
 	k := newTalk(t, s)
 	k.must(executes(`create table t(a)`, `begin`, `insert into t values(1)`))
+	began := time.Now()
 	k.must(executes(`insert into t values(2)`).on("b"))
+	if took := time.Since(began); took >= DefaultTxTimeout {
+		t.Errorf("it waits %v", took)
+	}
 	k.wants(executes(`commit`), "TRANSACTION_TIMEOUT")
 	k.wants(executes(`commit`), "no transaction is active")
 	if got := k.one("b", `select group_concat(a) from t`); got != "2" {
