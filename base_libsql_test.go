@@ -150,6 +150,9 @@ func TestBaseLibsqlConfig(t *testing.T) {
 	if n := queryInt(t, db, "SELECT 7"); n != 7 {
 		t.Errorf("7 is %d", n)
 	}
+	if s, _ := tursoopt.StatsOf(db); s.Requests.Sent != 0 {
+		t.Errorf("the native base has sent %d requests", s.Requests.Sent)
+	}
 	mu.Lock()
 	defer mu.Unlock()
 	r := got[0]

@@ -81,10 +81,9 @@ func TestOutage(t *testing.T) {
 					if err := db.QueryRow("SELECT a FROM t").Scan(new(int)); err == nil {
 						t.Fatal("the server is down")
 					}
-					statements++
-				}
-				if statements > 10_000 {
-					t.Errorf("it takes %d statements", statements)
+					if statements++; statements > 10_000 {
+						t.Fatalf("it takes %d statements: %+v", statements, stats().Circuit)
+					}
 				}
 				for ; outage == 1 && len(queued) < cap(queued); time.Sleep(time.Millisecond) {
 				}

@@ -81,7 +81,7 @@ func shortDuration(d time.Duration) string {
 }
 
 // Every field is set by a parameter or is listed as one of Config only, and
-// every parameter sets its field and no other.
+// every parameter sets its field and no other, and is written into a DSN again.
 func TestConfigFields(t *testing.T) {
 	if got, want := slices.Sorted(maps.Keys(settings)), slices.Sorted(slices.Values(tursoopt.DSNParams)); !slices.Equal(got, want) {
 		t.Errorf("the parameters are %v, listed are %v", want, got)
@@ -105,6 +105,9 @@ func TestConfigFields(t *testing.T) {
 		}
 		if !slices.Equal(changed, []string{s.field}) {
 			t.Errorf("%s sets %v, not %s", param, changed, s.field)
+		}
+		if again, err := tursoopt.ParseDSN(cfg.FormatDSN()); err != nil || !reflect.DeepEqual(again, cfg) {
+			t.Errorf("%s is lost in %s: %v", param, cfg.FormatDSN(), err)
 		}
 		covered[s.field] = true
 	}

@@ -94,6 +94,12 @@ func SharedCacheUsage(s *Shared) (entries, bytes uint64) {
 	return u.Entries, u.Bytes
 }
 
+// SharedTexts is what a Shared has counted of SQL texts.
+func SharedTexts(s *Shared) StatementStats {
+	n := s.stmts.Stats()
+	return StatementStats{Hits: n.Hits, Misses: n.Misses, Evictions: n.Evictions, Size: n.Size}
+}
+
 // KnowsSchema tells whether db's cache has a copy of the schema.
 func KnowsSchema(db *sql.DB) bool { return db.Driver().(*Driver).connector.reads.current() != nil }
 

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"math"
+	"reflect"
 	"runtime"
 	"strings"
 	"sync"
@@ -257,7 +258,7 @@ func TestPoolDecisions(t *testing.T) {
 			}
 			var at time.Time
 			for _, x := range s.Decisions {
-				if x.From != size || x.To == x.From || x.Reason == "" || x.Time.Before(at) {
+				if x.From != size || x.To == x.From || x.Reason == "" || x.Time.Before(at) || x.Time.IsZero() {
 					d.Fatalf("%+v after a size of %d at %v", x, size, at)
 				}
 				size, at = x.To, x.Time
@@ -270,6 +271,9 @@ func TestPoolDecisions(t *testing.T) {
 			}
 		}
 		s := d.sizer.Stats()
+		if whole, _ := tursoopt.StatsOf(d.DB); !reflect.DeepEqual(whole.Pool, s) || !s.Managed {
+			d.Errorf("StatsOf says %+v,\nthe controller %+v", whole.Pool, s)
+		}
 		if s.Grown+s.Shrunk <= 256 || s.Grown == 0 || s.Shrunk == 0 || s.Capped != 0 {
 			d.Errorf("%d grown, %d shrunk, %d capped", s.Grown, s.Shrunk, s.Capped)
 		}

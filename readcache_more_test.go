@@ -89,33 +89,48 @@ func TestCacheFlightsEndWithWrites(t *testing.T) {
 }
 
 // When the lease has ended the old answer is given once more, and a new one
-// fetched.
+// fetched; but none that is older than cache_ttl.
 func TestCacheRevalidates(t *testing.T) {
 	e := newEnv(t, mode{native: true})
 	var ahead atomic.Int64
 	tursoopt.CacheClock(func() (wall, mono int64) { return ahead.Load(), ahead.Load() })
-	db := e.open(t, "cache=1MiB", "cache_lease=1s", "stale_while_revalidate=1h", "cache_ttl=2h")
+	db := e.open(t, "cache=1MiB", "cache_lease=3s", "stale_while_revalidate=1h", "cache_ttl=30m")
 	tursoopt.CacheClock(nil)
 	other := e.open(t)
 	mustExec(t, db, cacheSchema)
 	const q = "SELECT sum(n) FROM b"
 	warm(t, db, q)
 	mustExec(t, other, "UPDATE b SET n = 4")
-	ahead.Add(int64(time.Second) - 1)
+	ahead.Add(int64(3*time.Second) - 1)
 	if n, hit := isHit(t, db, q); !hit || n != 3 || cacheStats(t, db).Revalidated != 0 {
 		t.Errorf("%d, hit %v within the lease", n, hit)
 	}
+	revalidated := func(want int64, when string) {
+		t.Helper()
+		before := cacheStats(t, db)
+		if n := queryInt(t, db, q); n != want {
+			t.Errorf("%d when %s", n, when)
+		}
+		if now := cacheStats(t, db); now.Hits != before.Hits+1 || now.Revalidated != before.Revalidated+1 {
+			t.Fatalf("%+v when %s, %+v before", now, when, before)
+		}
+		for cacheStats(t, db).Fills == before.Fills {
+			runtime.Gosched()
+		}
+		tursoopt.CacheWait(db)
+	}
 	ahead.Add(1)
-	fills := cacheStats(t, db).Fills
-	if n := queryInt(t, db, q); n != 3 {
-		t.Errorf("%d when the lease has just ended", n)
-	}
-	for cacheStats(t, db).Fills == fills {
-		runtime.Gosched()
-	}
-	tursoopt.CacheWait(db)
+	revalidated(3, "the lease has just ended")
 	if n, hit := isHit(t, db, q); !hit || n != 8 {
 		t.Errorf("%d, hit %v after it was fetched again", n, hit)
+	}
+	mustExec(t, other, "UPDATE b SET n = 6")
+	ahead.Add(int64(30*time.Minute) - 1)
+	revalidated(8, "it is nearly as old as cache_ttl")
+	mustExec(t, other, "UPDATE b SET n = 7")
+	ahead.Add(int64(30 * time.Minute))
+	if n, hit := isHit(t, db, q); hit || n != 14 {
+		t.Errorf("%d, hit %v, older than cache_ttl", n, hit)
 	}
 	mustExec(t, db, "UPDATE b SET n = 5")
 	if n := queryInt(t, db, q); n != 10 {

@@ -324,11 +324,12 @@ func TestCacheSettlesLostWrites(t *testing.T) {
 		if n := cacheStats(t, db); n.Lost != 1 {
 			t.Errorf("after a lost write: %+v", n)
 		}
-		for cacheStats(t, db).Settled == 0 {
+		await(t, "the lost write to be settled", func() bool {
 			if err := db.Ping(); err != nil {
 				t.Fatal(err)
 			}
-		}
+			return cacheStats(t, db).Settled > 0
+		})
 		warm(t, db, q)
 		if n, hit := isHit(t, db, q); !hit || n != 154 {
 			t.Errorf("%d, hit %v, after the lost write was settled: %+v", n, hit, cacheStats(t, db))

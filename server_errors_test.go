@@ -189,13 +189,18 @@ func TestServerTLS(t *testing.T) {
 		"a certificate for another host": {&tls.Config{RootCAs: pool, ServerName: "other.example"}, 0, "other.example"},
 		"as it should be":                {&tls.Config{RootCAs: pool}, 401, "Unauthorized"},
 	} {
-		db, err := tursoopt.OpenDB(&tursoopt.Config{URL: secure.URL, TLSConfig: c.config})
-		if err != nil {
-			t.Fatal(err)
-		}
-		failing(t, name, db, c.status, c.says)
-		if err := db.Close(); err != nil {
-			t.Error(err)
+		for _, cfg := range []tursoopt.Config{
+			{URL: secure.URL, TLSConfig: c.config},
+			{URL: secure.URL, Shared: newShared(t, tursoopt.SharedConfig{TLSConfig: c.config})},
+		} {
+			db, err := tursoopt.OpenDB(&cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			failing(t, name, db, c.status, c.says)
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 }

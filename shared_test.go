@@ -327,18 +327,29 @@ func TestCloseOfShared(t *testing.T) {
 	})
 }
 
-// Statements are read once for all, and counted by each.
+// Statements are read once for all, as many as the Shared remembers, and counted by
+// each.
 func TestSharedStatements(t *testing.T) {
 	e := newEnv(t, embeddedModes[0])
-	shared := newShared(t, tursoopt.SharedConfig{})
-	for range 2 {
+	shared := newShared(t, tursoopt.SharedConfig{StmtCache: 2})
+	for i := range 2 {
 		db := e.openConfig(t, func(c *tursoopt.Config) { c.Shared = shared })
 		for range 3 {
 			queryInt(t, db, "SELECT 1")
 		}
+		if s := tursoopt.SharedTexts(shared); s.Misses != 1 || s.Hits != uint64(i) || s.Size != 1 {
+			t.Errorf("Connector %d: all together %+v", i, s)
+		}
 		if s, _ := tursoopt.StatsOf(db); s.Statements.Misses != 1 || s.Statements.Hits != 2 || s.Statements.Size != 1 {
 			t.Errorf("%+v", s.Statements)
 		}
+		if i == 1 {
+			queryInt(t, db, "SELECT 2")
+			queryInt(t, db, "SELECT 3")
+		}
+	}
+	if s := tursoopt.SharedTexts(shared); s.Size != 2 || s.Evictions != 1 {
+		t.Errorf("all together %+v", s)
 	}
 }
 

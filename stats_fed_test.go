@@ -34,6 +34,19 @@ func TestConnectionStatsAreFed(t *testing.T) {
 	if r := s.Requests; r.TokenRefreshes != 1 || r.Dials == 0 || r.BytesSent == 0 || r.BytesReceived == 0 || r.Sent < 2 {
 		t.Errorf("%+v", r)
 	}
+	mustExec(t, db, "INSERT INTO t VALUES (1)") // on the same stream
+	reused, _ := tursoopt.StatsOf(db)
+	if reused.Streams.Reused != s.Streams.Reused+1 || reused.Streams.Opened != s.Streams.Opened {
+		t.Errorf("%+v, before %+v", reused.Streams, s.Streams)
+	}
+	failed := reused.Requests.Failed
+	server.Inject(1, hranatest.Status(500, 0))
+	if _, err := db.Exec("INSERT INTO t VALUES (2)"); err == nil {
+		t.Error("no error")
+	}
+	if s, _ = tursoopt.StatsOf(db); s.Requests.Failed != failed+1 {
+		t.Errorf("%d requests have failed, and before %d", s.Requests.Failed, failed)
+	}
 	// A session that leaves something behind ends its stream by a request.
 	c := conn(t, db)
 	mustExec(t, c, "PRAGMA foreign_keys = off")
@@ -67,7 +80,51 @@ func TestCacheStatsAreFed(t *testing.T) {
 	if written.Invalidations <= n.Invalidations {
 		t.Errorf("after a write: %+v, before %+v", written, n)
 	}
-	if c.Invalidate("b"); stats().Invalidations <= written.Invalidations {
+	if c.Invalidate("b"); stats().ByCalls != written.ByCalls+1 || stats().Invalidations != written.Invalidations+1 {
 		t.Errorf("after Invalidate: %+v, before %+v", stats(), written)
 	}
+
+	// Results that always end before anybody asks for them are not kept.
+	const q = "SELECT count(*) FROM b"
+	for range 100 {
+		queryInt(t, db, q)
+		c.Invalidate("b")
+	}
+	s := stats()
+	text, table := textStats(t, s, q), tableStats(t, s, "b")
+	if s.Volatile == 0 || text.Volatile != s.Volatile || table.Volatile != s.Volatile || text.Fills+text.Volatile != 100 {
+		t.Errorf("%d volatile, %+v, %+v", s.Volatile, text, table)
+	}
+}
+
+// A write whose outcome is unknown is waited for, and given up in the end.
+func TestLostWritesGivenUpAreCounted(t *testing.T) {
+	e := newEnv(t, mode{native: true})
+	p := e.tapped(t)
+	var ahead atomic.Int64
+	tursoopt.CacheClock(func() (wall, mono int64) { return ahead.Load(), ahead.Load() })
+	db := e.cached(t)
+	tursoopt.CacheClock(nil)
+	mustExec(t, db, cacheSchema)
+	const q = "SELECT sum(n) FROM b"
+	warm(t, db, q)
+	h := p.before(t, "n = 77")
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { <-h.reached; cancel() }()
+	if _, err := db.ExecContext(ctx, "UPDATE b SET n = 77"); !tursoopt.OutcomeUnknown(err) {
+		t.Fatal(err)
+	}
+	warm(t, db, q)
+	if n := cacheStats(t, db); n.Lost != 1 || n.GaveUp != 0 || n.Settled != 0 {
+		t.Errorf("when it is lost: %+v", n)
+	}
+	ahead.Add(int64(time.Minute))
+	warm(t, db, q)
+	if _, hit := isHit(t, db, q); !hit {
+		t.Error("nothing is kept when it has been given up")
+	}
+	if n := cacheStats(t, db); n.Lost != 1 || n.GaveUp != 1 || n.Settled != 0 {
+		t.Errorf("when it has been given up: %+v", n)
+	}
+	h.cut()
 }

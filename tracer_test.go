@@ -152,8 +152,10 @@ func TestTracer(t *testing.T) {
 	if len(rec.starts) != len(want) || len(rec.ends) != len(want) || rec.strange != 0 {
 		t.Fatalf("%d statements have begun, %d ended, %d in another context: %+v", len(rec.starts), len(rec.ends), rec.strange, rec.ends)
 	}
+	told := time.Duration(0)
 	for i, w := range want {
 		s, end := rec.starts[i], rec.ends[i]
+		told += end.Server
 		if s.SQL != w.sql || s.Tx != w.tx || end.SQL != w.sql || (end.Err != nil) != w.fails || end.Rows != w.rows || end.RowsAffected != w.affected || end.Cached {
 			t.Errorf("%+v, %+v, want %+v", s, end, w)
 		}
@@ -163,6 +165,9 @@ func TestTracer(t *testing.T) {
 		if !slices.Contains(rec.inside, w.sql) {
 			t.Errorf("no request in the context of %s: %v", w.sql, rec.inside)
 		}
+	}
+	if told <= 0 {
+		t.Error("of no statement it is told how long the server has worked on it")
 	}
 	if n := len(rec.requests); n < len(want) || uint64(n) > counted.Requests.Sent {
 		t.Errorf("%d requests, %d counted", n, counted.Requests.Sent)
@@ -204,8 +209,8 @@ func TestTracerOfRetries(t *testing.T) {
 	counted := stats(t, db)
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
-	if len(rec.retries) != 1 || rec.retries[0] == nil || counted.Requests.Retries != 1 {
-		t.Errorf("retries %v, counted %d", rec.retries, counted.Requests.Retries)
+	if len(rec.retries) != 1 || rec.retries[0] == nil || counted.Requests.Retries != 1 || rec.strange != 0 {
+		t.Errorf("retries %v, counted %d, %d strange", rec.retries, counted.Requests.Retries, rec.strange)
 	}
 	failed, again := 0, 0
 	for _, r := range rec.requests {

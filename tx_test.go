@@ -353,7 +353,11 @@ func TestTxEndTimeout(t *testing.T) {
 				word = "COMMIT"
 			}
 			h := p.before(t, word)
+			began := time.Now()
 			err := end(tx, commits)
+			if took := time.Since(began); took >= hung {
+				t.Fatalf("commit %v has taken %v", commits, took)
+			}
 			<-h.reached
 			if !errors.Is(err, context.DeadlineExceeded) || !tursoopt.OutcomeUnknown(err) {
 				t.Errorf("commit %v: %v", commits, err)
