@@ -40,7 +40,11 @@ type baseConn struct {
 	partial bool
 	bad     bool // not to be used again
 	inTx    bool // in a transaction by BeginTx
-	use     poolUse
+	textTx  bool // in one by SQL, as far as compressed columns have to know
+	ddl     bool // a transaction may have changed the schema
+	// ownSchema is what compressed columns need of it then.
+	ownSchema *compressSchema
+	use       poolUse
 }
 
 func newBaseConn(c *Connector, dc driver.Conn) *baseConn {
@@ -169,6 +173,7 @@ func (c *baseConn) QueryContext(ctx context.Context, query string, args []driver
 		if args, err = c.compressArgs(ctx, query, args); err != nil {
 			return nil, err
 		}
+		defer c.afterText(query)
 	}
 	switch q := c.Conn.(type) {
 	case driver.QueryerContext:

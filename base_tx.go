@@ -71,16 +71,13 @@ type baseTx struct {
 }
 
 func (t *baseTx) Commit() error {
-	t.conn.inTx = false
+	defer t.conn.afterTx()
 	return t.Tx.Commit()
 }
 
 func (t *baseTx) Rollback() error {
-	t.conn.inTx = false
 	err := t.Tx.Rollback()
-	if z := t.conn.connector.compression; z != nil {
-		z.forget() // what was seen of it is not there any more
-	}
+	t.conn.afterTx()
 	if t.ctx.Err() != nil && !t.conn.keptOnRollback() {
 		t.conn.bad = true
 	}

@@ -25,6 +25,8 @@ type compression struct {
 
 	mu     sync.Mutex
 	schema *compressSchema // nil: not known
+	// unknown is what is taken for it by statements that need none.
+	unknown *compressSchema
 	// changes counts what may have changed the schema, so that nobody keeps what
 	// was asked for before.
 	changes uint64
@@ -39,7 +41,7 @@ func newCompression(cfg *Config) *compression {
 		columns: map[string]*compressCounters{}, byName: map[string]*compressCounters{},
 	}
 	for _, name := range cfg.CompressColumns {
-		table, column, _ := strings.Cut(strings.ToLower(name), ".")
+		table, column, _ := strings.Cut(sqltext.Lower(name), ".")
 		if z.marks[table] == nil {
 			z.marks[table] = map[string]string{}
 		}
@@ -51,6 +53,7 @@ func newCompression(cfg *Config) *compression {
 		}
 		z.byName[column] = c
 	}
+	z.unknown = z.newSchema(nil)
 	return z
 }
 
@@ -87,16 +90,34 @@ func (z *compression) escape(args []driver.NamedValue) ([]driver.NamedValue, err
 	return args, nil
 }
 
-// An asker asks a database, for its schema.
-type asker func(ctx context.Context, query string) ([][]exec.Value, error)
-
-// use is what a statement does with compressed columns; the error refuses it.
-func (z *compression) use(ctx context.Context, s *sqltext.Stmt, ask asker) (*compressUse, error) {
-	u := z.schemaFor(ctx, s, ask).use(s, z)
-	if u.refused != nil && z.guard {
-		return nil, u.refused
+// uses is what the statements of a text do with compressed columns; the error
+// refuses the text.
+func (z *compression) uses(ctx context.Context, text *sqltext.Text, ask asker) ([]*compressUse, error) {
+	all := make([]*compressUse, len(text.Stmts))
+	var later *compressSchema // what earlier statements of the text make of it
+	for i := range text.Stmts {
+		st := &text.Stmts[i]
+		schema := later
+		if later == nil {
+			schema = z.schemaFor(ctx, st, ask)
+			all[i] = schema.use(st)
+		} else {
+			all[i] = schema.analyse(st)
+		}
+		switch {
+		case !z.guard:
+		case all[i].refused != nil:
+			return nil, all[i].refused
+		case schema.failed != nil && z.needsSchema(st):
+			// A view or a trigger that is not known may use a column.
+			return nil, fmt.Errorf("turso-opt: what has to be known of the schema for compress_columns could not be asked for "+
+				"(compress_guard=off does without): %w", schema.failed)
+		}
+		if i < len(text.Stmts)-1 && changes(st) {
+			later = schema.after(all[i])
+		}
 	}
-	return u, nil
+	return all, nil
 }
 
 // apply compresses the parameters of a statement that land in compressed columns.
@@ -108,11 +129,11 @@ func (z *compression) apply(u *compressUse, args []exec.Value) {
 		v := &args[l.Param-1]
 		switch v.Kind {
 		case exec.Text:
-			if f := z.pack(l.Column, u.asIs[l.Column], frame.Text, bytesOf(v.Text)); f != nil {
+			if f := z.pack(l.Column, u.asIs[l.Param], frame.Text, bytesOf(v.Text)); f != nil {
 				*v = exec.Value{Kind: exec.Blob, Blob: f}
 			}
 		case exec.Blob:
-			if f := z.pack(l.Column, u.asIs[l.Column], frame.Blob, v.Blob); f != nil {
+			if f := z.pack(l.Column, u.asIs[l.Param], frame.Blob, v.Blob); f != nil {
 				*v = exec.Value{Kind: exec.Blob, Blob: f}
 			}
 		}
@@ -174,7 +195,7 @@ func (z *compression) unpack(column string, b []byte) (driver.Value, error) {
 	if err != nil {
 		return nil, fmt.Errorf("turso-opt: column %s: %w", column, err)
 	}
-	c := z.byName[strings.ToLower(column)]
+	c := z.byName[sqltext.Lower(column)]
 	if c == nil {
 		c = &z.others
 	}
@@ -195,8 +216,11 @@ func misuseError(m *sqltext.Misuse) error {
 }
 
 // needsSchema tells whether a statement may use columns of tables that are there.
+// A definition does if it holds a query.
 func (z *compression) needsSchema(s *sqltext.Stmt) bool {
 	switch s.Kind {
+	case sqltext.Create:
+		return strings.Contains(strings.ToUpper(s.SQL), "SELECT")
 	case sqltext.Select, sqltext.Values, sqltext.Insert, sqltext.Replace, sqltext.Update, sqltext.Delete, sqltext.Unknown:
 		return true
 	}
@@ -217,10 +241,10 @@ func (z *compression) checkBulk(nv *driver.NamedValue) error {
 	if !ok || z == nil {
 		return nil
 	}
-	table := strings.ToLower(j.table)
+	table := sqltext.Lower(j.table)
 	cols := z.marks[table[strings.LastIndexByte(table, '.')+1:]]
 	for _, name := range j.columns {
-		if cols[strings.ToLower(name)] != "" {
+		if cols[sqltext.Lower(name)] != "" {
 			return errListed
 		}
 	}

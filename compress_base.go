@@ -44,18 +44,18 @@ func (c *baseConn) compressArgs(ctx context.Context, query string, args []driver
 		return nil, err
 	}
 	args = append([]driver.NamedValue(nil), args...)
-	for i := range text.Stmts {
+	uses, err := z.uses(ctx, text, c.asker())
+	if err != nil {
+		return nil, err
+	}
+	for i, u := range uses {
 		st := &text.Stmts[i]
-		u, err := z.use(ctx, st, c.askSchema)
-		if err != nil {
-			return nil, err
-		}
 		for _, l := range u.lands {
 			if len(text.Stmts) > 1 {
 				z.columns[l.Column].skip(skipScript) // which argument it gets is the driver's affair
 				continue
 			}
-			z.applyTo(args, st.Params[l.Param-1], l.Column, u.asIs[l.Column])
+			z.applyTo(args, st.Params[l.Param-1], l.Column, u.asIs[l.Param])
 		}
 		z.missed(u)
 	}
@@ -92,7 +92,8 @@ func (z *compression) applyTo(args []driver.NamedValue, p sqltext.Param, column,
 	}
 }
 
-// afterText is called when a text has run.
+// afterText is called when a text has run. What a transaction has changed others
+// see at its end.
 func (c *baseConn) afterText(query string) {
 	z := c.connector.compression
 	if z == nil {
@@ -100,11 +101,37 @@ func (c *baseConn) afterText(query string) {
 	}
 	text := c.connector.stmts.Get(query)
 	for i := range text.Stmts {
-		switch text.Stmts[i].Kind {
-		case sqltext.Create, sqltext.Drop, sqltext.Alter, sqltext.Unknown, sqltext.RollbackTo, sqltext.Rollback:
+		st := &text.Stmts[i]
+		switch {
+		case changes(st):
+			c.ddl, c.ownSchema = true, nil
 			z.forget()
+		case st.Kind == sqltext.RollbackTo, st.Kind == sqltext.Release:
+			c.ownSchema = nil
+			z.forget()
+		case st.Kind == sqltext.Begin, st.Kind == sqltext.Savepoint:
+			c.textTx = true
+		case st.Kind == sqltext.Commit, st.Kind == sqltext.Rollback:
+			c.afterTx()
 		}
 	}
+}
+
+// afterTx is called when a transaction has ended.
+func (c *baseConn) afterTx() {
+	if z := c.connector.compression; z != nil && c.ddl {
+		z.forget()
+	}
+	c.inTx, c.textTx, c.ddl, c.ownSchema = false, false, false, nil
+}
+
+// asker asks on the connection.
+func (c *baseConn) asker() asker {
+	a := asker{query: c.askSchema}
+	if c.ddl && (c.inTx || c.textTx) {
+		a.own = &c.ownSchema
+	}
+	return a
 }
 
 // askSchema runs a query on the connection.
@@ -175,6 +202,7 @@ func (s *compressStmt) QueryContext(ctx context.Context, args []driver.NamedValu
 	if err != nil {
 		return nil, err
 	}
+	defer s.conn.afterText(s.query)
 	return s.conn.unpacked(queryStmt(ctx, s.Stmt, args))
 }
 

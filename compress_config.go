@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/turso-opt/turso-opt/internal/sqltext"
 )
 
 func (c *Config) compressMin() int {
@@ -44,10 +46,10 @@ func (c *Config) validateCompression() error {
 	seen := map[string]bool{}
 	for _, name := range c.CompressColumns {
 		table, column, ok := strings.Cut(name, ".")
-		if !ok || table == "" || column == "" || strings.ContainsAny(column, ".,") || strings.Contains(table, ",") || seen[strings.ToLower(name)] {
+		if !ok || table == "" || column == "" || strings.ContainsAny(column, ".,") || strings.Contains(table, ",") || seen[sqltext.Lower(name)] {
 			return errCompressColumns
 		}
-		seen[strings.ToLower(name)] = true
+		seen[sqltext.Lower(name)] = true
 	}
 	return nil
 }

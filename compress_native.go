@@ -23,31 +23,63 @@ func (c *conn) bind(ctx context.Context, cl *call, text *sqltext.Text, args []dr
 	if err := cl.bind(text, args, wantRows); err != nil {
 		return err
 	}
+	uses, err := z.uses(ctx, text, c.asker())
+	if err != nil {
+		return err
+	}
 	for i := range cl.stmts {
-		u, err := z.use(ctx, &text.Stmts[i], c.askSchema)
-		if err != nil {
-			return err
-		}
-		z.apply(u, cl.stmts[i].Args)
+		z.apply(uses[i], cl.stmts[i].Args)
 	}
 	return nil
 }
 
-// askSchema runs a query beside the session. What the session has changed in a
-// transaction nobody sees there, so it is not asked for then.
-func (c *conn) askSchema(ctx context.Context, query string) ([][]exec.Value, error) {
-	if c.session.ddl && c.session.inTx() {
-		return nil, errors.New("the schema is being changed")
+// asker asks beside the session, unless that has changed the schema in its
+// transaction, which nobody sees from outside.
+func (c *conn) asker() asker {
+	if !c.session.inTx() {
+		c.ownSchema = nil
+	} else if c.session.ddl || c.session.pipe.changes() {
+		return asker{c.askInside, &c.ownSchema}
 	}
+	return asker{query: c.askBeside}
+}
+
+// changes tells whether a statement that waits may change the schema.
+func (p *pipe) changes() bool {
+	return p != nil && p.ddl
+}
+
+func (c *conn) askBeside(ctx context.Context, query string) ([][]exec.Value, error) {
 	resp, err := c.connector.exec.Do(ctx, &exec.Request{
 		Stmts: []exec.Stmt{{SQL: query, WantRows: true, Note: new(exec.Note)}}, Class: exec.Read,
 	})
 	if err != nil {
+		if e := asExec(err); e != nil {
+			return nil, c.error(ctx, e, query, -1)
+		}
 		return nil, err
 	}
-	r := resp.Results[0]
+	return c.schemaRows(ctx, query, resp.Results[0])
+}
+
+func (c *conn) askInside(ctx context.Context, query string) ([][]exec.Value, error) {
+	if err := c.flush(ctx); err != nil {
+		return nil, err
+	}
+	var cl call
+	if err := cl.bind(c.connector.stmts.Get(query), nil, true); err != nil {
+		return nil, err
+	}
+	results, err := c.runUntraced(ctx, &cl)
+	if err != nil {
+		return nil, err
+	}
+	return c.schemaRows(ctx, query, results[0])
+}
+
+func (c *conn) schemaRows(ctx context.Context, query string, r exec.StmtResult) ([][]exec.Value, error) {
 	if r.Result == nil {
-		return nil, r.Err
+		return nil, c.error(ctx, r.Err, query, 0)
 	}
 	if r.Result.Cursor != nil {
 		_ = r.Result.Cursor.Close()

@@ -11,17 +11,14 @@ import (
 )
 
 // A compressSchema is what a database says of the compressed columns' tables, and
-// of the views and triggers around them. It is replaced, not changed, but for the
+// of what is defined around them. It is replaced, not changed, but for the
 // statements that it remembers.
 type compressSchema struct {
-	marks sqltext.Marks       // with views
-	order map[string][]string // the tables' columns
-	asIs  map[string]string   // why a column's values stay as they are
-	// broken are the views and tables that no statement can use without misuse.
-	broken sqltext.Marks
-	why    map[string]*sqltext.Misuse
+	*sqltext.MarkedSchema
+	order  map[string][]string // the tables' columns
+	asIs   map[string]string   // why a column's values stay as they are
 	asked  time.Time
-	failed bool
+	failed error // why it is not known
 
 	mu   sync.Mutex
 	uses map[string]*compressUse
@@ -31,14 +28,17 @@ type compressSchema struct {
 type compressUse struct {
 	lands   []sqltext.Landing
 	misses  []sqltext.Miss
-	asIs    map[string]string
+	asIs    map[int]string // why a parameter stays as it is
 	refused error
+	view    string // a view that it makes of compressed columns
+	cols    map[string]string
 }
 
 const (
 	// schemaTrust is how long a schema is believed: others may change it.
 	schemaTrust = time.Minute
-	// schemaRetry is how long one that could not be asked for is done without.
+	// schemaRetry is how long one that could not be asked for is done without, if
+	// nothing has to be guarded.
 	schemaRetry = 5 * time.Second
 	// useTexts bounds the statements remembered, and useText the length of each.
 	useTexts = 512
@@ -48,40 +48,44 @@ const (
 // now is the time, for what is measured.
 func now() time.Time { return time.Now() }
 
-// schemaQuery asks for everything at once: tables and views with their texts and
-// columns, the triggers and the strict tables.
+// schemaQuery asks for everything at once: the definitions that may have to do with
+// the tables, and the tables' columns.
 func (z *compression) schemaQuery() string {
 	var names []string
 	for table := range z.marks {
 		names = append(names, "'"+strings.ReplaceAll(table, "'", "''")+"'")
 	}
 	in := " IN (" + strings.Join(names, ", ") + ")"
-	return "SELECT type, name, tbl_name, sql, 0 FROM sqlite_master WHERE type IN ('view', 'trigger') OR type = 'table' AND lower(name)" + in +
+	return "SELECT type, name, tbl_name, sql, 0 FROM sqlite_master WHERE type IN ('view', 'trigger') OR type = 'index' AND lower(tbl_name)" + in +
+		" OR type = 'table' AND (lower(name)" + in + " OR sql LIKE 'CREATE VIRTUAL%' OR sql LIKE '%REFERENCES%')" +
 		" UNION ALL SELECT 'column', m.name, p.name, p.type, p.cid FROM sqlite_master m, pragma_table_info(m.name) p" +
 		" WHERE m.type = 'table' AND lower(m.name)" + in + " ORDER BY 5"
 }
 
+// An asker asks a database for its schema.
+type asker struct {
+	query func(ctx context.Context, query string) ([][]exec.Value, error)
+	// own is the schema as only the session sees it, which has changed it in a
+	// transaction; nil if it has not.
+	own **compressSchema
+}
+
 // schemaFor is what is known for a statement, after asking if need be.
 func (z *compression) schemaFor(ctx context.Context, s *sqltext.Stmt, ask asker) *compressSchema {
+	if ask.own != nil {
+		return z.ownSchema(ctx, s, ask)
+	}
 	z.mu.Lock()
 	known, changes := z.schema, z.changes
 	z.mu.Unlock()
-	if known != nil {
-		trust := schemaTrust
-		if known.failed {
-			trust = schemaRetry
-		}
-		if now().Sub(known.asked) < trust || !z.needsSchema(s) {
-			return known
-		}
+	if known != nil && (now().Sub(known.asked) < known.trust() || !z.needsSchema(s)) {
+		return known
 	}
-	if !z.needsSchema(s) || ask == nil {
-		return z.newSchema(nil)
+	if !z.needsSchema(s) {
+		return z.unknown
 	}
-	rows, err := ask(ctx, z.schemaQuery())
-	fresh := z.newSchema(rows)
-	fresh.failed = err != nil
-	if ctx.Err() == nil {
+	fresh := z.askFor(ctx, ask)
+	if ctx.Err() == nil && (fresh.failed == nil || !z.guard) {
 		z.mu.Lock()
 		if z.changes == changes {
 			z.schema = fresh
@@ -89,6 +93,37 @@ func (z *compression) schemaFor(ctx context.Context, s *sqltext.Stmt, ask asker)
 		z.mu.Unlock()
 	}
 	return fresh
+}
+
+// ownSchema is schemaFor a session that sees another schema than everybody else.
+func (z *compression) ownSchema(ctx context.Context, s *sqltext.Stmt, ask asker) *compressSchema {
+	switch {
+	case *ask.own != nil:
+	case !z.needsSchema(s):
+		return z.unknown
+	default:
+		fresh := z.askFor(ctx, ask)
+		if fresh.failed != nil {
+			return fresh
+		}
+		*ask.own = fresh
+	}
+	return *ask.own
+}
+
+func (z *compression) askFor(ctx context.Context, ask asker) *compressSchema {
+	rows, err := ask.query(ctx, z.schemaQuery())
+	s := z.newSchema(rows)
+	s.failed = err
+	return s
+}
+
+// trust is how long a schema is believed.
+func (s *compressSchema) trust() time.Duration {
+	if s.failed != nil {
+		return schemaRetry
+	}
+	return schemaTrust
 }
 
 // forget is for when the schema may have changed.
@@ -101,101 +136,47 @@ func (z *compression) forget() {
 
 // newSchema reads the answer to schemaQuery.
 func (z *compression) newSchema(rows [][]exec.Value) *compressSchema {
-	s := &compressSchema{
-		marks: sqltext.Marks{}, order: map[string][]string{}, asIs: map[string]string{},
-		broken: sqltext.Marks{}, why: map[string]*sqltext.Misuse{}, asked: now(), uses: map[string]*compressUse{},
-	}
-	for table, cols := range z.marks {
-		s.marks[table] = cols
-	}
-	var views, triggers [][]exec.Value
+	s := &compressSchema{order: map[string][]string{}, asIs: map[string]string{}, asked: now(), uses: map[string]*compressUse{}}
+	var definitions []sqltext.Definition
 	for _, r := range rows {
-		name := strings.ToLower(r[1].Text)
-		switch r[0].Text {
-		case "column":
-			s.order[name] = append(s.order[name], r[2].Text)
-			label := z.marks[name][strings.ToLower(r[2].Text)]
-			if decl, _ := splitDecltype(r[3].Text); label != "" && s.asIs[label] == "" {
-				if a := affinity(decl); a != affText && a != affBlob {
-					s.asIs[label] = skipNumber
-				}
-			}
-		case "table":
-			text := strings.ToUpper(r[3].Text)
-			if i := strings.LastIndexByte(text, ')'); i >= 0 && strings.Contains(text[i:], "STRICT") {
+		name := sqltext.Lower(r[1].Text)
+		if r[0].Text != "column" {
+			definitions = append(definitions, sqltext.Definition{Kind: r[0].Text, Name: r[1].Text, Table: r[2].Text, SQL: r[3].Text})
+			if r[0].Text == "table" && isStrict(r[3].Text) {
 				for _, label := range z.marks[name] {
 					s.asIs[label] = skipStrict
 				}
 			}
-		case "view":
-			views = append(views, r)
-		case "trigger":
-			triggers = append(triggers, r)
+			continue
+		}
+		s.order[name] = append(s.order[name], r[2].Text)
+		label := z.marks[name][sqltext.Lower(r[2].Text)]
+		if decl, _ := splitDecltype(r[3].Text); label != "" && s.asIs[label] == "" {
+			if a := affinity(decl); a != affText && a != affBlob {
+				s.asIs[label] = skipNumber
+			}
 		}
 	}
-	s.readViews(views)
-	for _, r := range triggers {
-		if u := s.analyse(r[3].Text); u != nil && u.Misuse != nil {
-			s.breakTable(strings.ToLower(r[2].Text), "trigger "+r[1].Text, u.Misuse)
-		}
-	}
+	s.MarkedSchema = z.marks.Schema(definitions)
 	return s
 }
 
-// readViews finds the views that give compressed columns, also through others,
-// which may come in any order.
-func (s *compressSchema) readViews(views [][]exec.Value) {
-	for range views {
-		for _, r := range views {
-			u := s.analyse(r[3].Text)
-			name := strings.ToLower(r[1].Text)
-			if u == nil {
-				continue
-			}
-			if u.Misuse != nil {
-				s.breakTable(name, "view "+r[1].Text, u.Misuse)
-			}
-			if len(u.Result) > 0 {
-				s.marks[name] = u.Result
-			}
-		}
-		if len(views) < 2 {
-			return
-		}
-	}
-}
-
-func (s *compressSchema) analyse(sql string) *sqltext.MarkedUse {
-	t := sqltext.Parse(sql)
-	if len(t.Stmts) != 1 {
-		return nil
-	}
-	return t.Stmts[0].MarkedUse(s.marks, func(string) []string { return nil })
-}
-
-// breakTable notes that something in the schema misuses a column whenever a table
-// or view is used.
-func (s *compressSchema) breakTable(name, by string, m *sqltext.Misuse) {
-	s.why[name] = &sqltext.Misuse{Column: m.Column, Why: by + " uses it (" + m.Why + ")"}
-	s.broken[name] = map[string]string{"": m.Column}
+// isStrict tells whether a table's definition makes it a STRICT one.
+func isStrict(sql string) bool {
+	text := strings.ToUpper(sql)
+	i := strings.LastIndexByte(text, ')')
+	return i >= 0 && strings.Contains(text[i:], "STRICT")
 }
 
 // use is what a statement does, remembered.
-func (s *compressSchema) use(st *sqltext.Stmt, z *compression) *compressUse {
+func (s *compressSchema) use(st *sqltext.Stmt) *compressUse {
 	s.mu.Lock()
 	u := s.uses[st.SQL]
 	s.mu.Unlock()
 	if u != nil {
 		return u
 	}
-	m := st.MarkedUse(s.marks, func(table string) []string { return s.order[table] })
-	u = &compressUse{lands: m.Lands, misses: m.Misses, asIs: s.asIs}
-	switch name := st.Names(s.broken); {
-	case m.Misuse != nil:
-		u.refused = misuseError(m.Misuse)
-	case name != "" && z.needsSchema(st) && (s.order[name] == nil || !st.ReadOnly):
-		u.refused = misuseError(s.why[name])
-	}
+	u = s.analyse(st)
 	if len(st.SQL) <= useText {
 		s.mu.Lock()
 		if len(s.uses) >= useTexts {
@@ -205,4 +186,37 @@ func (s *compressSchema) use(st *sqltext.Stmt, z *compression) *compressUse {
 		s.mu.Unlock()
 	}
 	return u
+}
+
+func (s *compressSchema) analyse(st *sqltext.Stmt) *compressUse {
+	m := s.Use(st, func(table string) []string { return s.order[table] })
+	u := &compressUse{lands: m.Lands, misses: m.Misses, asIs: map[int]string{}, view: m.View, cols: m.Result}
+	for _, l := range m.Lands {
+		if why := s.asIs[l.Column]; why != "" {
+			u.asIs[l.Param] = why
+		}
+	}
+	if m.Misuse != nil {
+		u.refused = misuseError(m.Misuse)
+	}
+	return u
+}
+
+// changes tells whether a statement may change the schema.
+func changes(st *sqltext.Stmt) bool {
+	switch st.Kind {
+	case sqltext.Create, sqltext.Drop, sqltext.Alter, sqltext.Unknown:
+		return true
+	}
+	return false
+}
+
+// after is the schema for what follows a statement in the same text: the database
+// cannot be asked in between. The order of the columns is not believed any more.
+func (s *compressSchema) after(u *compressUse) *compressSchema {
+	next := &compressSchema{MarkedSchema: s.MarkedSchema, asIs: s.asIs, asked: s.asked, failed: s.failed, uses: map[string]*compressUse{}}
+	if u.view != "" {
+		next.MarkedSchema = s.With(u.view, u.cols)
+	}
+	return next
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -219,72 +220,6 @@ func TestCompressColumns(t *testing.T) {
 	})
 }
 
-func TestCompressGuard(t *testing.T) {
-	inModes(t, []mode{nativeModes[0], nativeModes[3], otherModes[0], otherModes[1]}, func(t *testing.T, e *env) {
-		db, off, plain := e.open(t, "compress_columns=docs.body"), e.open(t, "compress_columns=docs.body", "compress_guard=off"), e.open(t)
-		ctx := context.Background()
-		for _, q := range []string{
-			compressDocs, "CREATE VIEW good AS SELECT id AS i, body AS b FROM docs", "CREATE VIEW good2 (j, c) AS SELECT i, b FROM good",
-			"CREATE TABLE log (x)", "CREATE TABLE posts (body TEXT)",
-		} {
-			mustExec(t, db, q)
-		}
-		mustExec(t, plain, "CREATE VIEW bad AS SELECT id, length(body) AS u FROM docs")
-		mustExec(t, db, "INSERT INTO docs (id, body) VALUES (1, ?)", packable)
-		refused := func(q string, args ...any) {
-			t.Helper()
-			_, err := db.ExecContext(ctx, q, args...)
-			if err == nil {
-				var rows *sql.Rows
-				if rows, err = db.QueryContext(ctx, q, args...); err == nil {
-					_ = rows.Close()
-				}
-			}
-			if err == nil || !strings.Contains(err.Error(), "docs.body") || !strings.Contains(err.Error(), "compress_guard=off") {
-				t.Errorf("%s: %v", q, err)
-			}
-			if rows, err := off.QueryContext(ctx, q, args...); err != nil {
-				t.Errorf("%s, allowed: %v", q, err)
-			} else if err := rows.Close(); err != nil {
-				t.Error(err)
-			}
-		}
-		refused("SELECT id FROM docs WHERE body LIKE ?", "%x%")
-		refused("SELECT length(d.body) FROM docs d")
-		refused("SELECT i FROM good WHERE b = ?", "x")
-		refused("SELECT j FROM good2 ORDER BY c")
-		refused("SELECT * FROM bad")
-		refused("DELETE FROM docs WHERE body = ? AND 0", "x")
-		var b tursoopt.Batch
-		b.Queue("SELECT 1")
-		b.Queue("SELECT upper(body) FROM docs")
-		// A base runs the items one by one, so the error may be the item's.
-		res, err := tursoopt.SendBatch(ctx, db, &b)
-		if err == nil {
-			_, _ = res.Exec()
-			_, err = res.Exec()
-			_ = res.Close()
-		}
-		if err == nil || !strings.Contains(err.Error(), "docs.body") {
-			t.Errorf("a batch: %v", err)
-		}
-		for _, q := range []string{
-			"SELECT body FROM posts WHERE body LIKE '%x%'", "SELECT c FROM good2 WHERE j = 1", "SELECT count(body) FROM docs WHERE body IS NOT NULL",
-		} {
-			queryAny(t, db, q)
-		}
-		if got := queryAny(t, db, "SELECT c FROM good2"); !reflect.DeepEqual(got, []any{packable}) {
-			t.Errorf("through two views: %.40v", got)
-		}
-		mustExec(t, off, "CREATE TRIGGER tr AFTER INSERT ON docs BEGIN INSERT INTO log VALUES (length(new.body)); END")
-		fresh := e.open(t, "compress_columns=docs.body")
-		if _, err := fresh.ExecContext(ctx, "INSERT INTO docs (body) VALUES (?)", packable); err == nil || !strings.Contains(err.Error(), "trigger tr") {
-			t.Errorf("a trigger looks into it: %v", err)
-		}
-		queryAny(t, fresh, "SELECT body FROM docs")
-	})
-}
-
 func TestCompressFollowsTheSchema(t *testing.T) {
 	inModes(t, []mode{nativeModes[0], nativeModes[3], otherModes[1]}, func(t *testing.T, e *env) {
 		db, plain := e.open(t, "compress_columns=docs.body"), e.open(t)
@@ -403,11 +338,23 @@ func TestCompressConfig(t *testing.T) {
 	}
 }
 
+// like tells whether a value begins like a frame.
+func like(v any) bool {
+	b, ok := v.([]byte)
+	return ok && frame.Is(b)
+}
+
 // The same program gives the same with and without compressed columns.
 func TestCompressChangesNothing(t *testing.T) {
 	inModesBeside(t, []mode{nativeModes[3], otherModes[1]}, func(t *testing.T, e *env) {
 		run := 0
 		db, plain := e.open(t, "compress_columns=docs.body,docs.raw", "compress_min=0"), e.open(t)
+		if e.file { // nobody waits for the disk
+			for _, db := range []*sql.DB{db, plain} {
+				db.SetMaxOpenConns(1)
+				mustExec(t, db, "PRAGMA synchronous = OFF")
+			}
+		}
 		rapid.Check(t, func(rt *rapid.T) {
 			run++
 			mustExec(t, db, "DROP TABLE IF EXISTS docs")
@@ -420,6 +367,8 @@ func TestCompressChangesNothing(t *testing.T) {
 				rapid.Map(rapid.IntRange(1, 60), func(n int) any { return strings.Repeat("text ", n) }),
 				rapid.Map(rapid.IntRange(1, 60), func(n int) any { return bytes.Repeat([]byte{1, 2, 3}, n) }),
 				rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) any { return append([]byte(frame.Magic), b...) }),
+				rapid.Map(rapid.Bool(), func(b bool) any { return b }), rapid.Map(rapid.Float64(), func(f float64) any { return f }),
+				rapid.Map(rapid.Int64Range(0, 1<<40), func(ms int64) any { return time.UnixMilli(ms).UTC() }),
 			)
 			id := rapid.IntRange(1, 5)
 			both := func(query string, args ...any) {
@@ -432,7 +381,7 @@ func TestCompressChangesNothing(t *testing.T) {
 			}
 			for range rapid.IntRange(1, 12).Draw(rt, "statements") {
 				i, v, w := id.Draw(rt, "id"), value.Draw(rt, "value"), value.Draw(rt, "other")
-				switch rapid.IntRange(0, 9).Draw(rt, "kind") {
+				switch rapid.IntRange(0, 14).Draw(rt, "kind") {
 				case 0:
 					both("INSERT OR REPLACE INTO docs (id, body, raw) VALUES (?, ?, ?) RETURNING *", i, v, w)
 				case 1:
@@ -453,6 +402,19 @@ func TestCompressChangesNothing(t *testing.T) {
 					both("SELECT count(body), count(raw), max(id) FROM docs")
 				case 9:
 					both("WITH c AS (SELECT * FROM docs) SELECT * FROM c LEFT JOIN docs USING (id) ORDER BY id")
+				case 10:
+					both("SELECT coalesce(body, raw, 'none'), CASE WHEN id > 2 THEN body ELSE raw END AS x, iif(raw IS NULL, body, raw) FROM docs ORDER BY id")
+				case 11:
+					both("SELECT max(id), body FROM docs UNION ALL SELECT id, raw FROM docs UNION ALL SELECT 7, ? LIMIT 9", v)
+				case 12:
+					both("SELECT body, row_number() OVER (ORDER BY id), (raw) FROM docs WHERE body IS NULL OR raw IS NOT NULL")
+				case 13:
+					both("UPDATE docs SET body = coalesce(d.raw, ?), title = ? FROM (SELECT id, raw FROM docs) AS d WHERE d.id = docs.id AND docs.id = ? RETURNING *", v, w, i)
+				case 14:
+					if like(v) || like(w) {
+						continue // their frames sort in another order
+					}
+					both("INSERT INTO docs (id, body, raw) SELECT ?1, ?2, ?3 UNION SELECT ?1, ?3, ?2 ORDER BY 2 LIMIT 1 ON CONFLICT DO UPDATE SET raw = coalesce(excluded.body, ?3) RETURNING id, body, raw", i, v, w)
 				}
 			}
 			both("SELECT * FROM docs ORDER BY id")

@@ -30,6 +30,9 @@ type conn struct {
 	bad       bool // not to be used again
 	use       poolUse
 	last      lastText
+	// ownSchema is what compressed columns need of the schema, as the transaction
+	// has changed it.
+	ownSchema *compressSchema
 }
 
 func newConn(c *Connector) *conn {
@@ -204,9 +207,9 @@ func (c *conn) runShared(ctx context.Context, cl *call) ([]exec.StmtResult, erro
 func (c *conn) schemaChanged(cl *call, err error) {
 	if e := asExec(err); e == nil || e.Proof == exec.OutcomeUnknown {
 		for i := range cl.text.Stmts {
-			switch cl.text.Stmts[i].Kind {
-			case sqltext.Create, sqltext.Drop, sqltext.Alter, sqltext.Unknown:
+			if changes(&cl.text.Stmts[i]) {
 				c.session.ddl = true
+				c.ownSchema = nil
 			}
 		}
 	}

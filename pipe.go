@@ -18,6 +18,8 @@ type pipe struct {
 	call  call
 	late  []*lateResult
 	bytes int
+	// ddl: a statement that waits, or has waited, may change the schema.
+	ddl bool
 	// count is how many statements went before those in call.
 	count int
 	// failed is what the transaction has failed with: nothing of it will be
@@ -71,6 +73,9 @@ func (c *conn) postpone(ctx context.Context, cl *call) (driver.Result, error) {
 	}
 	p.bytes += len(stmt.SQL)
 	p.join(cl.text, stmt)
+	if changes(&cl.text.Stmts[0]) {
+		p.ddl, c.ownSchema = true, nil
+	}
 	r := &lateResult{conn: c, pipe: p}
 	if c.connector.cfg.Tracer != nil {
 		r.ctx = ctx

@@ -36,17 +36,22 @@ type MarkedUse struct {
 	Misuse *Misuse
 	// Tables are the marked tables whose order of columns was asked for.
 	Tables []string
-	// Result are the marked columns among those that a query gives, by name.
+	// Result are the marked columns among those that a query gives, by name, and
+	// View is the name of the view that gives them from now on, if one is made.
 	Result map[string]string
+	View   string
+
+	computed bool     // the Misuse is a computed column's, which reading would show
+	plain    bool     // the Misuse is an index's that only holds the column
+	writes   []string // the tables that are written to
 }
 
 // MarkedUse analyses how the statement uses marked columns. order gives the
 // columns of a table in the order of an INSERT without a list, nil if it is not
 // known. What it does not understand it takes for a misuse.
 func (s *Stmt) MarkedUse(marks Marks, order func(table string) []string) *MarkedUse {
-	m := &marker{sql: s.SQL, marks: marks, order: order, landed: map[int]string{}, use: &MarkedUse{}}
-	sc := scanner{sql: s.SQL, nul: strings.IndexByte(s.SQL, 0)}
-	toks, _ := sc.statement(nil)
+	m := &marker{sql: s.SQL, marks: marks, order: order, landed: map[int]string{}, seen: map[string]bool{}, use: &MarkedUse{}}
+	toks := s.tokens()
 	if !m.mentions(toks) {
 		return m.use
 	}
@@ -55,15 +60,22 @@ func (s *Stmt) MarkedUse(marks Marks, order func(table string) []string) *Marked
 	return m.use
 }
 
+func (s *Stmt) tokens() []token {
+	sc := scanner{sql: s.SQL, nul: strings.IndexByte(s.SQL, 0)}
+	toks, _ := sc.statement(nil)
+	return toks
+}
+
 // A marker goes through one statement.
 type marker struct {
 	sql    string
 	marks  Marks
 	order  func(string) []string
 	use    *MarkedUse
-	depth  int            // of queries within each other
-	read   int            // queries so far
-	landed map[int]string // by where the parameter stands in the text
+	depth  int             // of queries within each other
+	read   int             // queries so far
+	landed map[int]string  // by where the parameter stands in the text
+	seen   map[string]bool // columns of which a parameter's value is looked at on its way
 }
 
 // mentions tells whether a marked table may be in the statement at all.
@@ -82,6 +94,10 @@ func (m *marker) settle(s *Stmt) {
 	var misses []Miss
 	for _, v := range s.vars {
 		label, before := m.landed[v.start], ""
+		if m.seen[label] {
+			misses = append(misses, Miss{label, MissExpression})
+			label = ""
+		}
 		seen := false
 		if before, seen = where[v.index]; seen && (before == "") != (label == "") {
 			misses = append(misses, Miss{before + label, MissShared})
@@ -98,23 +114,44 @@ func (m *marker) settle(s *Stmt) {
 	m.use.Misses = append(m.use.Misses, misses...)
 }
 
+// misuse is for a use that would see what is stored. If it is a parameter's that
+// would land, its value is stored as it is instead.
 func (m *marker) misuse(label, why string) {
-	if m.use.Misuse == nil {
+	if column, landing := strings.CutPrefix(label, onItsWay); landing {
+		m.seen[column] = true
+	} else if m.use.Misuse == nil {
 		m.use.Misuse = &Misuse{label, why}
 	}
 }
+
+// misuses is misuse of all of a table's or query's columns.
+func (m *marker) misuses(cols map[string]string, why string) {
+	if label := anyLabel(cols); label != "" {
+		m.misuse(label, why)
+	}
+	for _, label := range cols {
+		if strings.HasPrefix(label, onItsWay) {
+			m.misuse(label, why)
+		}
+	}
+}
+
+// onItsWay is before the label of a query's column that is a parameter on its way
+// to a marked column. It sorts before every label of a column.
+const onItsWay = "\x00"
 
 func (m *marker) miss(label, why string) { m.use.Misses = append(m.use.Misses, Miss{label, why}) }
 
 // ident is the name in lower case that a token may be.
 func (m *marker) ident(t token) (string, bool) {
 	name, ok := identifier(m.sql, t)
-	return lower(name), ok
+	return Lower(name), ok
 }
 
 func (m *marker) is(t token, keyword string) bool { return isWord(m.sql, t, keyword) }
 
-func lower(s string) string {
+// Lower is a name in lower case, as SQLite compares names: letters beyond ASCII stay.
+func Lower(s string) string {
 	for i := 0; i < len(s); i++ {
 		if 'A' <= s[i] && s[i] <= 'Z' {
 			b := []byte(s)
@@ -131,10 +168,12 @@ func lower(s string) string {
 
 // statement goes through a whole statement.
 func (m *marker) statement(toks []token) {
-	sc := &scope{}
-	if m.is(toks[0], "EXPLAIN") {
-		return // it is not run
+	if !m.is(toks[0], "EXPLAIN") { // that is not run
+		m.run(toks, &scope{})
 	}
+}
+
+func (m *marker) run(toks []token, sc *scope) {
 	var ok bool
 	if toks, ok = m.with(toks, sc); !ok || len(toks) == 0 {
 		m.doubt(toks)
@@ -152,7 +191,7 @@ func (m *marker) statement(toks []token) {
 	case Create:
 		m.create(toks)
 	case Alter:
-		m.within(toks, 1, "an expression of the table")
+		m.alter(toks)
 	case Drop, Pragma, Reindex, Analyze, Vacuum, Begin, Commit, Rollback, Savepoint, Release, Attach, Detach:
 	default:
 		m.doubt(toks)
@@ -188,133 +227,4 @@ func (m *marker) named(t token, why string) {
 			m.misuse(label, why)
 		}
 	}
-}
-
-// create goes through a definition.
-func (m *marker) create(toks []token) {
-	for i := 1; i < len(toks) && i < 5; i++ {
-		switch t := toks[i]; {
-		case m.is(t, "TABLE"):
-			m.createTable(toks[i+1:])
-			return
-		case m.is(t, "INDEX"):
-			m.createIndex(toks[i+1:])
-			return
-		case m.is(t, "VIEW"):
-			m.use.Result = m.createView(toks[i+1:])
-			return
-		case m.is(t, "TRIGGER"):
-			m.createTrigger(toks[i+1:])
-			return
-		}
-	}
-	m.doubt(toks)
-}
-
-// afterName skips IF NOT EXISTS and a name, and gives the name.
-func (m *marker) afterName(toks []token) (name string, rest []token) {
-	if len(toks) > 3 && m.is(toks[0], "IF") && m.is(toks[1], "NOT") && m.is(toks[2], "EXISTS") {
-		toks = toks[3:]
-	}
-	c, n := m.chain(toks)
-	return c.last(), toks[n:]
-}
-
-func (m *marker) createTable(toks []token) {
-	name, rest := m.afterName(toks)
-	if len(rest) > 0 && m.is(rest[0], "AS") {
-		for _, label := range m.query(rest[1:], &scope{}, nil).marked() {
-			m.misuse(label, "it would be copied into a table whose columns are not compressed")
-		}
-		return
-	}
-	cols := m.marks[name]
-	if len(rest) == 0 || rest[0].class != lparen {
-		return
-	}
-	for _, def := range split(rest[1:closing(rest)]) {
-		if len(def) == 0 {
-			continue
-		}
-		first, _ := m.ident(def[0])
-		if label := cols[first]; label != "" {
-			for _, t := range def[1:] {
-				if anyOf(m.sql, t, []string{"CHECK", "UNIQUE", "PRIMARY", "GENERATED", "AS"}) {
-					m.misuse(label, "it has a constraint, or is computed")
-				}
-			}
-			continue
-		}
-		for _, t := range def[1:] {
-			if n, ok := m.ident(t); ok && t.class != str && cols[n] != "" {
-				m.misuse(cols[n], "a constraint or another column uses it")
-			}
-		}
-	}
-}
-
-func (m *marker) createIndex(toks []token) {
-	_, rest := m.afterName(toks)
-	if len(rest) < 2 || !m.is(rest[0], "ON") {
-		m.doubt(toks)
-		return
-	}
-	table, _ := m.ident(rest[1])
-	for _, t := range rest[2:] {
-		if n, ok := m.ident(t); ok && m.marks[table][n] != "" {
-			m.misuse(m.marks[table][n], "an index would hold what is stored")
-		}
-	}
-}
-
-// createView gives the marked columns of a view.
-func (m *marker) createView(toks []token) map[string]string {
-	_, rest := m.afterName(toks)
-	var names []string
-	if len(rest) > 0 && rest[0].class == lparen {
-		end := closing(rest)
-		for _, n := range split(rest[1:end]) {
-			if len(n) > 0 {
-				name, _ := m.ident(n[0])
-				names = append(names, name)
-			}
-		}
-		rest = rest[min(end+1, len(rest)):]
-	}
-	if len(rest) == 0 || !m.is(rest[0], "AS") {
-		m.doubt(toks)
-		return nil
-	}
-	return m.query(rest[1:], &scope{}, nil).renamed(names)
-}
-
-func (m *marker) createTrigger(toks []token) {
-	for i, t := range toks {
-		if m.is(t, "BEGIN") {
-			m.within(toks[i:], 0, "a trigger uses it")
-			return
-		}
-		if m.is(t, "WHEN") {
-			m.within(toks[i:], 0, "a trigger uses it")
-			return
-		}
-	}
-	m.doubt(toks)
-}
-
-// Names gives the first of the tables that may be named in the statement, "" if
-// none is.
-func (s *Stmt) Names(tables Marks) string {
-	if len(tables) == 0 {
-		return ""
-	}
-	m := &marker{sql: s.SQL}
-	sc := scanner{sql: s.SQL, nul: strings.IndexByte(s.SQL, 0)}
-	toks, _ := sc.statement(nil)
-	for _, t := range toks {
-		if name, ok := m.ident(t); ok && tables[name] != nil {
-			return name
-		}
-	}
-	return ""
 }

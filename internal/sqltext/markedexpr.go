@@ -16,13 +16,13 @@ func (m *marker) from(toks []token, sc *scope) {
 	for _, s := range sc.sources {
 		for _, list := range using {
 			for _, t := range list {
-				if name, ok := m.ident(t); ok && s.cols[name] != "" {
-					m.misuse(s.cols[name], "USING compares it")
+				if name, ok := m.ident(t); ok && labelOf(s.cols, name) != "" {
+					m.misuse(labelOf(s.cols, name), "USING compares it")
 				}
 			}
 		}
-		if label := anyLabel(s.cols); natural && label != "" {
-			m.misuse(label, "NATURAL JOIN may compare it")
+		if natural {
+			m.misuses(s.cols, "NATURAL JOIN may compare it")
 		}
 	}
 }
@@ -53,8 +53,19 @@ func (m *marker) tables(toks []token, sc *scope, conditions, using *[][]token, n
 				toks = toks[min(end+1+n, len(toks)):]
 				continue
 			}
+			inner := len(sc.sources)
 			m.tables(toks[1:end], sc, conditions, using, natural)
 			toks = toks[min(end+1, len(toks)):]
+			name, n := m.tableAlias(toks)
+			if toks = toks[n:]; name != "" {
+				all := map[string]string{}
+				for _, src := range sc.sources[inner:] {
+					for column, label := range src.cols {
+						all[column] = label
+					}
+				}
+				sc.sources = append(sc.sources, source{name, all})
+			}
 		default:
 			name, n := m.chain(toks)
 			if n == 0 {
@@ -62,7 +73,7 @@ func (m *marker) tables(toks []token, sc *scope, conditions, using *[][]token, n
 				return
 			}
 			toks = toks[n:]
-			cols := m.table(sc, name.last())
+			cols := m.table(sc, name)
 			if len(toks) > 0 && toks[0].class == lparen {
 				end := closing(toks) // the arguments of a function
 				*conditions = append(*conditions, toks[1:end])
@@ -124,6 +135,9 @@ func (m *marker) expr(toks []token, sc *scope) string {
 	if c, n := m.chain(toks); n == len(toks) {
 		return sc.marked(c)
 	}
+	if label, ok := m.passes(toks, sc); ok {
+		return label
+	}
 	if toks[0].class == lparen && closing(toks) == len(toks)-1 {
 		r := m.query(toks[1:len(toks)-1], sc, nil)
 		return anyLabel(r.marked())
@@ -145,17 +159,23 @@ func (m *marker) scan(toks []token, sc *scope) {
 				m.misuse(label, "an expression uses it")
 			}
 			i = end + 1
-		case t.class == word || t.class == quoted:
-			i += m.scanName(toks[i:], sc, i > 0 && m.is(toks[i-1], "IN"))
+		case t.class == word, t.class == quoted, t.class == str && m.names(toks, i):
+			i += m.scanName(toks, i, sc)
 		default:
 			i++
 		}
 	}
 }
 
-// scanName goes through an expression from a name on, and gives how many tokens
-// it has seen.
-func (m *marker) scanName(toks []token, sc *scope, in bool) int {
+// names tells whether a string stands where SQLite takes it for a name.
+func (m *marker) names(toks []token, i int) bool {
+	return i+1 < len(toks) && toks[i+1].class == dot || i > 0 && (toks[i-1].class == dot || m.is(toks[i-1], "IN"))
+}
+
+// scanName goes through an expression from the name at i on, and gives how many
+// tokens it has seen.
+func (m *marker) scanName(all []token, i int, sc *scope) int {
+	toks := all[i:]
 	if n := m.counts(toks); n > 0 {
 		return n
 	}
@@ -164,8 +184,8 @@ func (m *marker) scanName(toks []token, sc *scope, in bool) int {
 	if len(rest) > 0 && rest[0].class == lparen {
 		return n
 	}
-	if label := anyLabel(m.table(sc, c.last())); in && label != "" {
-		m.misuse(label, "IN compares it")
+	if i > 0 && m.is(all[i-1], "IN") {
+		m.misuses(m.table(sc, c), "IN compares it")
 	}
 	label := sc.marked(c)
 	if label == "" {
@@ -173,6 +193,8 @@ func (m *marker) scanName(toks []token, sc *scope, in bool) int {
 	}
 	word := func(i int, w string) bool { return i < len(rest) && m.is(rest[i], w) }
 	switch {
+	case !m.begins(all, i):
+		m.misuse(label, "an expression uses it")
 	case word(0, "ISNULL"), word(0, "NOTNULL"), word(0, "IS") && word(1, "NULL"),
 		word(0, "NOT") && word(1, "NULL"), word(0, "IS") && word(1, "NOT") && word(2, "NULL"):
 	default:
@@ -180,6 +202,14 @@ func (m *marker) scanName(toks []token, sc *scope, in bool) int {
 	}
 	return n
 }
+
+// begins tells whether an operand begins at i that no operator before it can take
+// from an IS NULL behind it: 1 / column IS NULL depends on the column's value.
+func (m *marker) begins(toks []token, i int) bool {
+	return i == 0 || toks[i-1].class == lparen || toks[i-1].class == comma || anyOf(m.sql, toks[i-1], operandFollows)
+}
+
+var operandFollows = []string{"AND", "OR", "NOT", "CASE", "WHEN", "THEN", "ELSE", "WHERE", "BY"}
 
 // counts is the length of count(column), 0 if it is not that.
 func (m *marker) counts(toks []token) int {

@@ -1,5 +1,7 @@
 package sqltext
 
+import "strings"
+
 // A chain is a name with what stands before it: table.column.
 type chain []string
 
@@ -44,44 +46,76 @@ type source struct {
 	cols map[string]string // the marked ones
 }
 
-// marked gives the label of a column, "" if it is not marked.
+// marked gives the label of a column, "" if it is not marked. A table that has no
+// marked column of the name may lack one altogether: SQLite looks for it in the
+// others of the same name and around them then, and so does this.
 func (s *scope) marked(c chain) string {
 	name := c.last()
 	for ; s != nil; s = s.outer {
 		if len(c) == 1 {
-			if label := s.aliases[name]; label != "" {
+			if label := labelOf(s.aliases, name); label != "" {
 				return label
 			}
 		}
 		for i := range s.sources {
-			switch src := &s.sources[i]; {
-			case len(c) > 1 && src.name == c[len(c)-2]:
-				return src.cols[name]
-			case len(c) == 1 && src.cols[name] != "":
-				return src.cols[name]
+			src := &s.sources[i]
+			if len(c) > 1 && src.name != c[len(c)-2] {
+				continue
+			}
+			if label := labelOf(src.cols, name); label != "" {
+				return label
 			}
 		}
 	}
 	return ""
 }
 
-// table gives the marked columns of what a FROM names.
-func (m *marker) table(s *scope, name string) map[string]string {
-	for ; s != nil; s = s.outer {
-		if cols, ok := s.ctes[name]; ok {
+// anyName stands among the marked columns of a query for those whose names are
+// not known.
+const anyName = "*"
+
+// labelOf is the label of a name among a table's or query's marked columns. Of
+// columns with the same name SQLite calls the second one "name:1".
+func labelOf(cols map[string]string, name string) string {
+	if len(cols) == 0 {
+		return ""
+	}
+	if label := cols[name]; label != "" {
+		return label
+	}
+	if i := strings.LastIndexByte(name, ':'); i > 0 && strings.Trim(name[i+1:], "0123456789") == "" {
+		if label := cols[name[:i]]; label != "" {
+			return label
+		}
+	}
+	return cols[anyName]
+}
+
+// table gives the marked columns of what a FROM names. What a WITH defines has no
+// schema's name before it.
+func (m *marker) table(s *scope, c chain) map[string]string {
+	for ; s != nil && len(c) == 1; s = s.outer {
+		if cols, ok := s.ctes[c[0]]; ok {
 			return cols
 		}
 	}
-	return m.marks[name]
+	return m.marks[c.last()]
 }
 
-// any is one of the labels, "" if there is none.
+// anyLabel is one of the labels, "" if there is none. One of a marked column goes
+// before that of a parameter.
 func anyLabel(cols map[string]string) string {
-	least := ""
+	least, way := "", ""
 	for _, label := range cols {
-		if least == "" || label < least {
+		switch {
+		case strings.HasPrefix(label, onItsWay):
+			way = label
+		case least == "" || label < least:
 			least = label
 		}
+	}
+	if least == "" {
+		return way
 	}
 	return least
 }

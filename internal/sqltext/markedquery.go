@@ -1,7 +1,5 @@
 package sqltext
 
-import "strconv"
-
 // A resultCol is a column that a query gives; label is "" if it is not marked.
 type resultCol struct{ name, label string }
 
@@ -52,6 +50,9 @@ func (r *queryResult) merge(other queryResult) {
 		}
 		for name, l := range other.marked() {
 			r.star[name] = l
+		}
+		if r.stars { // its columns have the names, and these are not known
+			r.star[anyName] = label
 		}
 		for i := range r.cols {
 			r.cols[i].label = label
@@ -173,19 +174,20 @@ func (m *marker) query(toks []token, outer *scope, into *destination) queryResul
 			}
 			break
 		}
-		part := m.core(toks[:end], sc, into, whole)
+		part, order := m.core(toks[:end], sc, into, first)
 		if first {
 			whole = part
 		} else {
 			whole.merge(part)
+			m.compoundOrder(order, whole)
 		}
 		if end == len(toks) {
 			break
 		}
 		toks = toks[next:]
 	}
-	if label := anyLabel(whole.marked()); distinct && label != "" {
-		m.misuse(label, "UNION, INTERSECT and EXCEPT compare it")
+	if distinct {
+		m.misuses(whole.marked(), "UNION, INTERSECT and EXCEPT compare it")
 	}
 	return whole
 }
@@ -210,19 +212,21 @@ func (m *marker) clauses(toks []token, words ...string) map[string][]token {
 	return parts
 }
 
-// core goes through one SELECT or VALUES; before is what those give that come
-// before it in a compound query, whose names an ORDER BY may use.
-func (m *marker) core(toks []token, outer *scope, into *destination, before queryResult) queryResult {
+// core goes through one SELECT or VALUES. In a compound query the ORDER BY behind
+// the last one is that of the whole, and is given back unless alone.
+func (m *marker) core(toks []token, outer *scope, into *destination, alone bool) (r queryResult, order []token) {
 	if len(toks) == 0 {
-		return queryResult{}
+		return r, nil
 	}
 	sc := &scope{outer: outer, aliases: map[string]string{}}
 	if m.is(toks[0], "VALUES") {
-		return m.values(toks[1:], sc, into)
+		parts := m.clauses(toks, "ORDER", "LIMIT")
+		m.scan(parts["LIMIT"], sc)
+		return m.values(parts[""][1:], sc, into), parts["ORDER"]
 	}
 	if !m.is(toks[0], "SELECT") {
 		m.doubt(toks)
-		return queryResult{}
+		return r, nil
 	}
 	parts := m.clauses(toks[1:], "FROM", "WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT")
 	m.from(parts["FROM"], sc)
@@ -232,13 +236,9 @@ func (m *marker) core(toks []token, outer *scope, into *destination, before quer
 		distinct = m.is(list[0], "DISTINCT")
 		list = list[1:]
 	}
-	r := m.list(list, sc, into)
-	marked := r.marked()
-	if label := anyLabel(marked); distinct && label != "" {
-		m.misuse(label, "DISTINCT compares it")
-	}
-	for name, label := range before.marked() {
-		sc.aliases[name] = label
+	r = m.list(list, sc, into)
+	if distinct {
+		m.misuses(r.marked(), "DISTINCT compares it")
 	}
 	for _, c := range r.cols {
 		if c.label != "" {
@@ -249,126 +249,9 @@ func (m *marker) core(toks []token, outer *scope, into *destination, before quer
 		m.scan(parts[name], sc)
 	}
 	m.terms(parts["GROUP"], sc, r, "GROUP BY")
+	if !alone {
+		return r, parts["ORDER"]
+	}
 	m.terms(parts["ORDER"], sc, r, "ORDER BY")
-	return r
-}
-
-// terms goes through those of ORDER BY or GROUP BY, which may be numbers of
-// result columns.
-func (m *marker) terms(toks []token, sc *scope, r queryResult, what string) {
-	if len(toks) > 0 && m.is(toks[0], "BY") {
-		toks = toks[1:]
-	}
-	for _, term := range split(toks) {
-		m.scan(term, sc)
-		if len(term) == 0 || term[0].class != number {
-			continue
-		}
-		n, err := strconv.Atoi(m.sql[term[0].start:term[0].end])
-		switch {
-		case err != nil:
-		case r.stars && anyLabel(r.marked()) != "":
-			m.misuse(anyLabel(r.marked()), what+" may use it by its number")
-		case n > 0 && n <= len(r.cols) && r.cols[n-1].label != "":
-			m.misuse(r.cols[n-1].label, what+" uses it")
-		}
-	}
-}
-
-// values goes through VALUES (...), (...).
-func (m *marker) values(toks []token, sc *scope, into *destination) queryResult {
-	for _, row := range split(toks) {
-		if len(row) == 0 || row[0].class != lparen {
-			m.scan(row, sc)
-			continue
-		}
-		end := closing(row)
-		for i, item := range split(row[1:end]) {
-			if into == nil {
-				m.scan(item, sc)
-				continue
-			}
-			m.place(item, sc, into, i)
-		}
-		m.scan(row[min(end+1, len(row)):], sc)
-	}
-	return queryResult{}
-}
-
-// list goes through the columns of a result.
-func (m *marker) list(toks []token, sc *scope, into *destination) queryResult {
-	var r queryResult
-	for i, item := range split(toks) {
-		if len(item) == 0 {
-			continue
-		}
-		if last := item[len(item)-1]; m.sql[last.start:last.end] == "*" && (len(item) == 1 || item[len(item)-2].class == dot) {
-			m.starred(item, sc, &r)
-			if label := anyLabel(r.star); label != "" && into != nil {
-				m.misuse(label, "it may be copied into a column that is not compressed")
-			}
-			continue
-		}
-		expr, alias := m.alias(item)
-		if into != nil {
-			d := into
-			if r.stars {
-				d = &destination{any: into.any}
-			}
-			r.cols = append(r.cols, resultCol{name: alias, label: m.place(expr, sc, d, i)})
-			continue
-		}
-		c := resultCol{name: alias, label: m.expr(expr, sc)}
-		if alias == "" {
-			name, n := m.chain(m.unwrap(expr))
-			if n == len(m.unwrap(expr)) {
-				c.name = name.last()
-			}
-		}
-		r.cols = append(r.cols, c)
-	}
-	return r
-}
-
-// starred adds what * or table.* brings.
-func (m *marker) starred(item []token, sc *scope, r *queryResult) {
-	r.stars = true
-	if r.star == nil {
-		r.star = map[string]string{}
-	}
-	only := ""
-	if len(item) > 2 {
-		only, _ = m.ident(item[len(item)-3])
-	}
-	for _, src := range sc.sources {
-		if only == "" || only == src.name {
-			for name, label := range src.cols {
-				r.star[name] = label
-			}
-		}
-	}
-}
-
-// alias divides an item of a list into its expression and its name, "" if it has
-// none. Without AS a name is believed only behind another name, a parameter or a
-// parenthesis.
-func (m *marker) alias(item []token) (expr []token, name string) {
-	n := len(item)
-	if n < 2 || n == 2 && m.is(item[0], "NOT") {
-		return item, ""
-	}
-	name, ok := m.ident(item[n-1])
-	if !ok {
-		return item, ""
-	}
-	if m.is(item[n-2], "AS") {
-		return item[:n-2], name
-	}
-	if _, used := m.chain(item); used == n-1 && !anyOf(m.sql, item[n-1], []string{"ISNULL", "NOTNULL"}) {
-		return item[:n-1], name
-	}
-	if c := item[n-2].class; (c == variable && n == 2 || c == rparen) && !anyOf(m.sql, item[n-1], []string{"ISNULL", "NOTNULL", "END"}) {
-		return item[:n-1], name
-	}
-	return item, ""
+	return r, nil
 }

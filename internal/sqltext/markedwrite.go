@@ -1,5 +1,7 @@
 package sqltext
 
+import "slices"
+
 // target reads the table that a statement writes to.
 func (m *marker) target(toks []token, sc *scope) (table string, rest []token) {
 	for len(toks) > 1 && m.is(toks[0], "OR") {
@@ -10,6 +12,7 @@ func (m *marker) target(toks []token, sc *scope) (table string, rest []token) {
 	}
 	c, n := m.chain(toks)
 	table, rest = c.last(), toks[n:]
+	m.use.writes = append(m.use.writes, table)
 	name := table
 	if len(rest) > 1 && m.is(rest[0], "AS") {
 		name, _ = m.ident(rest[1])
@@ -42,7 +45,7 @@ func (m *marker) insert(toks []token, sc *scope) {
 		names := m.order(table)
 		into.known = len(names) > 0
 		for _, n := range names {
-			into.labels = append(into.labels, cols[lower(n)])
+			into.labels = append(into.labels, cols[Lower(n)])
 		}
 	}
 	body, upserts, returning := m.insertParts(rest)
@@ -158,7 +161,8 @@ func (m *marker) assign(toks []token, sc *scope, cols map[string]string) {
 }
 
 // place goes through a value that is stored in a column, and gives the label of
-// the marked column that it comes from unchanged, "" if it is none.
+// the marked column that it comes from unchanged, or of the one that it, a
+// parameter, is on its way to, and "" if it is neither.
 func (m *marker) place(value []token, sc *scope, into *destination, i int) (from string) {
 	value = m.unwrap(value)
 	label, ok := into.at(i)
@@ -168,6 +172,7 @@ func (m *marker) place(value []token, sc *scope, into *destination, i int) (from
 			m.miss(into.any, MissUnknown)
 		case label != "":
 			m.landed[value[0].start] = label
+			return onItsWay + label
 		}
 		return ""
 	}
@@ -175,6 +180,8 @@ func (m *marker) place(value []token, sc *scope, into *destination, i int) (from
 	switch {
 	case from != "" && (label == "" || !ok):
 		m.misuse(from, "it would be copied into a column that is not compressed")
+	case from != "" && slices.ContainsFunc(value, func(t token) bool { return t.class == variable }):
+		m.miss(label, MissExpression)
 	case from != "", label == "", len(value) == 0:
 	case len(value) == 1 && (value[0].class == str || value[0].class == blob):
 		m.miss(label, MissLiteral)

@@ -45,6 +45,9 @@ func convert(ctx context.Context, o Options, out io.Writer, undo bool) error {
 	}
 	defer db.Close()
 	for _, c := range columns {
+		if reasons := s.rowless(c); len(reasons) > 0 {
+			return fmt.Errorf("%s: %s", c, reasons[0])
+		}
 		if reasons := s.breaks(c); len(reasons) > 0 && !undo && !o.Force && !o.DryRun {
 			return fmt.Errorf("%s is used by %s; --force compresses it all the same", c, strings.Join(reasons, "; by "))
 		}

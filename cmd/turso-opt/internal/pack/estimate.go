@@ -59,6 +59,9 @@ func Estimate(ctx context.Context, o Options, out io.Writer) error {
 		for _, r := range s.breaks(c) {
 			broken = append(broken, c.String()+" would break "+r)
 		}
+		for _, r := range s.rowless(c) {
+			broken = append(broken, c.String()+" is for new values only: "+r)
+		}
 	}
 	if _, err := t.WriteTo(out); err != nil {
 		return err

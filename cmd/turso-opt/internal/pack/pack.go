@@ -152,25 +152,13 @@ func (c column) holdsText() bool {
 
 // breaks says what in the schema would see frames in place of a column's values.
 func (s *schema) breaks(c column) (reasons []string) {
-	lower := strings.ToLower
-	marks := sqltext.Marks{lower(c.table): {lower(c.name): c.String()}}
-	seen := map[string]bool{}
-	for range 3 { // views of views
-		for _, o := range s.objects {
-			t := sqltext.Parse(o.text)
-			if o.text == "" || len(t.Stmts) != 1 {
-				continue
-			}
-			u := t.Stmts[0].MarkedUse(marks, func(string) []string { return nil })
-			if o.kind == "view" && len(u.Result) > 0 {
-				marks[lower(o.name)] = u.Result
-			}
-			what := o.kind + " " + o.name
-			if u.Misuse != nil && !seen[what] {
-				seen[what] = true
-				reasons = append(reasons, what+": "+u.Misuse.Why)
-			}
-		}
+	marks := sqltext.Marks{sqltext.Lower(c.table): {sqltext.Lower(c.name): c.String()}}
+	var definitions []sqltext.Definition
+	for _, o := range s.objects {
+		definitions = append(definitions, sqltext.Definition{Kind: o.kind, Name: o.name, Table: o.table, SQL: o.text})
+	}
+	for _, b := range marks.Schema(definitions).Breaches {
+		reasons = append(reasons, b.Kind+" "+b.Name+": "+b.Why)
 	}
 	for _, o := range s.objects {
 		text := strings.ToUpper(o.text)
@@ -181,11 +169,41 @@ func (s *schema) breaks(c column) (reasons []string) {
 		if strings.Contains(text[i:], "STRICT") {
 			reasons = append(reasons, "table "+o.name+": it is STRICT, and its columns take no BLOB but where they are declared so")
 		}
-		if strings.Contains(text[i:], "WITHOUT") {
-			reasons = append(reasons, "table "+o.name+": it has no rowid, by which rewrite and undo go")
-		}
 	}
 	return reasons
+}
+
+// rowless says that a column's table has no rowid, by which rewrite and undo go.
+func (s *schema) rowless(c column) []string {
+	for _, o := range s.objects {
+		text := strings.ToUpper(o.text)
+		if i := strings.LastIndexByte(text, ')'); o.kind == "table" && o.name == c.table && i >= 0 && strings.Contains(text[i:], "WITHOUT") {
+			return []string{"table " + o.name + ": it has no rowid, by which rewrite and undo go"}
+		}
+	}
+	return nil
+}
+
+// Doubts says which of the columns that a Config has compressed are not there, and
+// what the others break.
+func Doubts(ctx context.Context, cfg *tursoopt.Config) (missing, broken []string, err error) {
+	o := Options{Config: cfg}
+	db, s, _, err := o.look(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer db.Close()
+	for _, name := range cfg.CompressColumns {
+		found, err := s.find([]string{name})
+		if err != nil {
+			missing = append(missing, err.Error())
+			continue
+		}
+		for _, r := range s.breaks(found[0]) {
+			broken = append(broken, name+" breaks "+r)
+		}
+	}
+	return missing, broken, nil
 }
 
 // quote makes an identifier of a name.

@@ -169,13 +169,16 @@ func TestEstimate(t *testing.T) {
 	db, o := filled(t)
 	exec(t, db, "CREATE INDEX by_body ON docs (body)")
 	exec(t, db, "CREATE VIEW lengths AS SELECT id, length(body) AS n FROM docs")
+	exec(t, db, "CREATE VIRTUAL TABLE fts USING fts5(body, content='docs', content_rowid='id')")
+	exec(t, db, "CREATE TRIGGER log AFTER UPDATE ON docs BEGIN INSERT INTO empty VALUES (old.body); END")
 	exec(t, db, "CREATE TABLE pairs (a TEXT PRIMARY KEY, b TEXT) WITHOUT ROWID")
 	exec(t, db, "CREATE TABLE empty (x)")
 	var out bytes.Buffer
 	if err := Estimate(t.Context(), o, &out); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"docs.body", "docs.title", "pairs.b", "empty.x", "%", "docs.body would break index by_body", "docs.body would break view lengths"} {
+	for _, want := range []string{"docs.body", "docs.title", "pairs.b", "empty.x", "%", "docs.body would break index by_body", "docs.body would break view lengths",
+		"docs.body would break table fts: it would be indexed as it is stored", "docs.body would break trigger log: it would be copied"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("it lacks %q:\n%s", want, out.String())
 		}
