@@ -61,9 +61,11 @@ var checks = []check{
 	{"protocols", protocols},
 	{"round trip", roundTrip},
 	{"query", query},
+	{"encodings", encodings},
 	{"settings", settings},
 	{"limits", limits},
 	{"driver", throughDriver},
+	{"columns", columns},
 }
 
 // Run writes what it finds to out. It reports whether the database can be used;

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"database/sql"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -87,6 +88,101 @@ func TestSqld(t *testing.T) {
 	contains(t, text, "over a WebSocket", "layers: connection > libsql-client-go")
 }
 
+func TestEncodings(t *testing.T) {
+	const (
+		gzip = "JSON, gzip:"
+		zstd = "zstd is not offered"
+	)
+	for _, c := range []struct {
+		profile hranatest.Profile
+		params  string
+		want    []string
+		not     string
+	}{
+		{hranatest.Sqld, "", []string{"JSON:", gzip, "protobuf:", "protobuf, gzip:", zstd, "% less, and", "takes protobuf, compressed where"}, "-"},
+		{hranatest.Sqld, "?encoding=json&compress=off", []string{"takes JSON, and nothing compressed (compress=off)"}, "-"},
+		{hranatest.V2, "", []string{"JSON:", gzip, zstd, "takes JSON, compressed where"}, "protobuf"},
+	} {
+		_, text := diagnose(t, nil, hranatest.NewServer(t, hranatest.Options{Profile: c.profile}).URL()+c.params)
+		_, text, _ = strings.Cut(text, "encodings")
+		text, _, _ = strings.Cut(text, "settings")
+		contains(t, text, c.want...)
+		if strings.Contains(text, c.not) {
+			t.Errorf("there is %q in\n%s", c.not, text)
+		}
+	}
+}
+
+// An answer may come in an encoding of its own choice, or not at all.
+func TestEncodingsOfOddServers(t *testing.T) {
+	inner := hranatest.NewServer(t, hranatest.Options{})
+	odd := func(w http.ResponseWriter, r *http.Request, body []byte) bool { return false }
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil || odd(w, r, body) {
+			return
+		}
+		r.Header.Del("Accept-Encoding")
+		req, err := http.NewRequestWithContext(r.Context(), r.Method, inner.URL()+r.URL.Path, bytes.NewReader(body))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		req.Header = r.Header
+		req.Header.Set("Accept-Encoding", "identity")
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			return // the doctor has gone
+		}
+		defer resp.Body.Close()
+		w.Header().Set("Content-Type", resp.Header.Get("Content-Type"))
+		w.WriteHeader(resp.StatusCode)
+		_, _ = io.Copy(w, resp.Body)
+	}))
+	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	defer s.Close()
+	_, text := diagnose(t, nil, s.URL)
+	contains(t, text, "gzip is not offered", "zstd is not offered", "takes protobuf\n")
+	odd = func(w http.ResponseWriter, _ *http.Request, body []byte) bool {
+		if !bytes.Contains(body, []byte("RECURSIVE")) {
+			return false
+		}
+		w.WriteHeader(http.StatusForbidden)
+		return true
+	}
+	healthy, text := diagnose(t, nil, s.URL)
+	contains(t, text, "warn  encodings   a query of 300 rows is refused", "ok    settings")
+	if !healthy {
+		t.Error("it is found ill")
+	}
+}
+
+func TestCompressedColumns(t *testing.T) {
+	url := hranatest.NewServer(t, hranatest.Options{}).URL()
+	db, err := sql.Open("turso-opt", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, q := range []string{"CREATE TABLE docs (body TEXT, title TEXT)", "CREATE UNIQUE INDEX by_title ON docs (title)"} {
+		if _, err := db.Exec(q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for param, want := range map[string][]string{
+		"":                                       {"-     columns     the DSN has none"},
+		"?compress_columns=docs.body":            {"ok    columns     1 compressed: docs.body\n", "> compressed columns >"},
+		"?compress_columns=docs.bdy":             {"warn  columns ", "there is no column docs.bdy", "typing error"},
+		"?compress_columns=Docs.body,docs.title": {"warn  columns ", "docs.title breaks index by_title", "take the column out"},
+	} {
+		healthy, text := diagnose(t, nil, url+param)
+		contains(t, text, want...)
+		if !healthy {
+			t.Errorf("%s: it is found ill", param)
+		}
+	}
+}
+
 func TestServersThatAnswerWrongly(t *testing.T) {
 	const secret = "hunter2-hunter2"
 	for _, c := range []struct {
@@ -107,6 +203,7 @@ func TestServersThatAnswerWrongly(t *testing.T) {
 		}, "sends us elsewhere"},
 		{"busy", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) }, "too busy: HTTP 429"},
 		{"broken", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }, "failed: HTTP 502"},
+		{"no posts", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotImplemented) }, "not a libSQL server: HTTP 501"},
 		{"teapot", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }, "refuses: HTTP 418"},
 		{"cut off", func(w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }, "broke the connection off"},
 	} {

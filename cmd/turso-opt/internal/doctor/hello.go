@@ -63,6 +63,8 @@ func (p *patient) refusal(a *answer) finding {
 		return fail("the server speaks TLS at this port", "use https://, or libsql:// without tls=0")
 	case s == http.StatusTooManyRequests, s == http.StatusServiceUnavailable:
 		return fail(fmt.Sprintf("the server is too busy: HTTP %d%s", s, said), "try again; sqld holds 128 streams, and each waits until another ends")
+	case s == http.StatusMethodNotAllowed, s == http.StatusNotImplemented:
+		return fail(fmt.Sprintf("what answers is not a libSQL server: HTTP %d%s", s, said), url+"; and look at the port")
 	case s >= 500:
 		return fail(fmt.Sprintf("the server failed: HTTP %d%s", s, said), "look at the server's log; a gateway in front of it may have no server behind it")
 	case s != http.StatusOK:

@@ -26,6 +26,8 @@ type patient struct {
 	transport *http.Transport
 	addrs     []string // what the host's name stands for
 	version   string
+	version3  bool // of the protocol is offered, and in protobuf
+	protobuf  bool
 	roundTrip time.Duration
 	baton     string
 }
@@ -55,6 +57,15 @@ type answer struct {
 
 // ask sends one request and reads the answer. A redirect is an answer.
 func (p *patient) ask(ctx context.Context, method, path string, body []byte) (*answer, error) {
+	var header http.Header
+	if body != nil {
+		header = http.Header{"Content-Type": {"application/json"}}
+	}
+	return p.askWith(ctx, method, path, body, header)
+}
+
+// askWith is ask with headers of the request's own.
+func (p *patient) askWith(ctx context.Context, method, path string, body []byte, header http.Header) (*answer, error) {
 	var r io.Reader
 	if body != nil {
 		r = bytes.NewReader(body)
@@ -63,8 +74,8 @@ func (p *patient) ask(ctx context.Context, method, path string, body []byte) (*a
 	if err != nil {
 		return nil, err
 	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
+	for name, values := range header {
+		req.Header[name] = values
 	}
 	began := time.Now()
 	resp, err := p.transport.RoundTrip(req)

@@ -28,6 +28,7 @@ func protocols(ctx context.Context, p *patient) finding {
 			unclear = append(unclear, fmt.Sprintf("%s: HTTP %d", l.name, a.status))
 		}
 	}
+	p.version3, p.protobuf = len(offered) > 1, protobuf
 	f := finding{status: ok, summary: strings.Join(offered, ", ")}
 	switch {
 	case unclear != nil:
