@@ -34,7 +34,7 @@ func (a *app) compress(ctx context.Context, args []string) error {
 	f.IntVar(&o.Sample, "sample", 1000, "how many `rows` of each column estimate looks at")
 	f.IntVar(&o.Rows, "rows", 100, "how many `rows` one transaction looks at")
 	f.BoolVar(&o.DryRun, "dry-run", false, "count, and change nothing")
-	f.BoolVar(&o.Force, "force", false, "rewrite a column although the schema uses it")
+	f.BoolVar(&o.Force, "force", false, "convert a column although the schema uses it, or a trigger runs")
 	rest, err := f.parse(args, 2, a.stdout)
 	if err != nil {
 		return err

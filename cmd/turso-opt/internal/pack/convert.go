@@ -51,6 +51,10 @@ func convert(ctx context.Context, o Options, out io.Writer, undo bool) error {
 		if reasons := s.breaks(c); len(reasons) > 0 && !undo && !o.Force && !o.DryRun {
 			return fmt.Errorf("%s is used by %s; --force compresses it all the same", c, strings.Join(reasons, "; by "))
 		}
+		if triggers := s.fires(c); len(triggers) > 0 && !o.Force && !o.DryRun {
+			return fmt.Errorf("%s: each row that is converted would set off the trigger %s; drop it for as long as this takes, "+
+				"or have it run with --force", c, strings.Join(triggers, ", "))
+		}
 	}
 	left := 0
 	for _, c := range columns {

@@ -29,7 +29,8 @@ type Options struct {
 	Rows int
 	// DryRun counts and changes nothing.
 	DryRun bool
-	// Force converts a column although something in the schema uses it.
+	// Force converts a column although something in the schema uses it, or a trigger
+	// is set off.
 	Force bool
 }
 

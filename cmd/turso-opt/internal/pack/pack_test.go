@@ -165,6 +165,32 @@ func TestConversionGoesOnWhereItStopped(t *testing.T) {
 	}
 }
 
+// A conversion is no change that anybody has made.
+func TestConversionSetsOffNoTrigger(t *testing.T) {
+	db, o := filled(t, "docs.body")
+	exec(t, db, "CREATE TABLE log (id)")
+	exec(t, db, "CREATE TRIGGER other AFTER UPDATE OF title, n ON docs BEGIN INSERT INTO log VALUES (new.id); END")
+	exec(t, db, "CREATE TRIGGER added AFTER INSERT ON docs BEGIN INSERT INTO log VALUES (new.id); END")
+	if err := Rewrite(t.Context(), o, &bytes.Buffer{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, event := range []string{"UPDATE", "UPDATE OF title, \"body\""} {
+		exec(t, db, "CREATE TRIGGER touched AFTER "+event+" ON docs BEGIN INSERT INTO log VALUES (new.id); END")
+		if err := Undo(t.Context(), o, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "trigger touched") {
+			t.Errorf("%s: %v", event, err)
+		}
+		exec(t, db, "DROP TRIGGER touched")
+	}
+	if n := count(t, db, "SELECT count(*) FROM log"); n != 0 {
+		t.Errorf("%d rows were logged", n)
+	}
+	exec(t, db, "CREATE TRIGGER touched AFTER UPDATE ON docs BEGIN INSERT INTO log VALUES (new.id); END")
+	o.Force = true
+	if err := Undo(t.Context(), o, &bytes.Buffer{}); err != nil || count(t, db, "SELECT count(*) FROM log") != 28 {
+		t.Errorf("by force: %v", err)
+	}
+}
+
 func TestEstimate(t *testing.T) {
 	db, o := filled(t)
 	exec(t, db, "CREATE INDEX by_body ON docs (body)")
