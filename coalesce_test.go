@@ -388,7 +388,7 @@ func TestCloseWhileReadsWait(t *testing.T) {
 		tursoopt.LateAfter(time.Hour)
 		defer tursoopt.LateAfter(0)
 		p := e.tapped(t)
-		db, err := sql.Open("turso-opt", e.dsn("lanes=1", "group_commit=on"))
+		db, err := sql.Open("turso-opt", e.dsn("lanes=1", "coalesce=on", "group_commit=on"))
 		if err != nil {
 			t.Fatal(err)
 		}

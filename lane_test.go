@@ -31,7 +31,7 @@ func newJam(t *testing.T, e *env, params ...string) *jam {
 	tursoopt.LateAfter(time.Hour) // a held request is not late
 	t.Cleanup(func() { tursoopt.LateAfter(0) })
 	j := &jam{t: t, e: e, tap: e.tapped(t)}
-	j.db = e.open(t, append(params, "lanes=1")...)
+	j.db = e.open(t, append(params, "lanes=1", "coalesce=on")...)
 	if err := j.db.Ping(); err != nil {
 		t.Fatal(err)
 	}

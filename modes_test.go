@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 // several of them.
 type mode struct {
 	name   string
-	params string // of the DSN
+	params string // of the DSN: one, or none
 	// native: the driver's own client.
 	native bool
 	// profile of the embedded server; real and file exclude it.
@@ -49,9 +49,9 @@ var (
 	nativeModes = []mode{
 		{name: "sqld protobuf", native: true, real: true, params: "encoding=protobuf"},
 		{name: "sqld json", native: true, real: true, params: "encoding=json", covered: true},
-		{name: "sqld auto", native: true, real: true, covered: true},
+		{name: "sqld without coalescing", native: true, real: true, params: "coalesce=off", covered: true},
 		{name: "embedded sqld", native: true, profile: hranatest.Sqld, covered: true},
-		{name: "embedded cloud", native: true, profile: hranatest.Cloud, covered: true},
+		{name: "embedded cloud with group commit", native: true, profile: hranatest.Cloud, params: "group_commit=on", covered: true},
 		{name: "embedded cloud without batons", native: true, profile: hranatest.Cloud, nullBatons: true},
 		{name: "embedded v2", native: true, profile: hranatest.V2, v2: true},
 	}
@@ -117,8 +117,14 @@ func newEnv(t testing.TB, m mode) *env {
 	return e
 }
 
-// dsn is the env's with more parameters.
-func (e *env) dsn(params ...string) string { return withParams(e.url, append(params, e.params)...) }
+// dsn is the env's with more parameters, which count more than the mode's.
+func (e *env) dsn(params ...string) string {
+	name, _, _ := strings.Cut(e.params, "=")
+	if !slices.ContainsFunc(params, func(p string) bool { return strings.HasPrefix(p, name+"=") }) {
+		params = append(params, e.params)
+	}
+	return withParams(e.url, params...)
+}
 
 func withParams(url string, params ...string) string {
 	sep := "?"
