@@ -192,7 +192,7 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 	}
 	sent := s.pool.texts.share(p, &c)
 	req := &hrana.PipelineReq{Baton: s.baton, Requests: sent.reqs}
-	name := streamName{s.baton, s.ep, s.level}
+	where := sentWrite{s.baton, s.ep, s.level, p.oneLock()}
 	var reply *hranahttp.Reply
 	var err error
 	told := client.Trace().About(ctx, p.callers(), len(p.Stmts))
@@ -201,11 +201,11 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 		reply, err = s.pool.pipelineRead(told, s, req, index, p.expect(class))
 	} else {
 		wire := h.wire(s.level, c.reqs)
-		late := s.pool.watched(write, sent.stored+c.version, name, s.pool.endLate(s.level, p.Late))
+		late := s.pool.watched(write, sent.stored+c.version, where, s.pool.endLate(s.level, p.Late))
 		reply, err = client.PipelineDetached(told, s.ep, wire, req, p.expect(class), late)
 	}
 	if err != nil {
-		s.pool.unanswered(write, err.(*exec.Error), name, Abandoned(ctx, err))
+		s.pool.unanswered(write, err.(*exec.Error), where, Abandoned(ctx, err))
 		return nil, s.failed(ctx, err.(*exec.Error))
 	}
 	s.baton, s.ep, s.used = reply.Baton, reply.Endpoint, s.pool.now()
@@ -214,7 +214,7 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 		bad = c.check(results)
 	}
 	if bad != nil {
-		s.pool.unanswered(write, bad, name, false)
+		s.pool.unanswered(write, bad, where, false)
 		s.forget()
 		return nil, bad
 	}

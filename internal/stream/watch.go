@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
@@ -120,9 +121,8 @@ func (s *Stream) answered(w Write, p *Plan, o *Outcome, version int64) {
 	}
 }
 
-// unanswered tells the watch of a request without an answer. name is what its
-// stream was known by when it was sent.
-func (p *Pool) unanswered(w Write, err *exec.Error, name streamName, late bool) {
+// unanswered tells the watch of a request without an answer.
+func (p *Pool) unanswered(w Write, err *exec.Error, sent sentWrite, late bool) {
 	switch {
 	case w == nil:
 	case err.Proof == exec.NotExecuted:
@@ -130,21 +130,38 @@ func (p *Pool) unanswered(w Write, err *exec.Error, name streamName, late bool) 
 	default:
 		w.Lose()
 		if !late {
-			p.settle(w, name)
+			p.settle(w, sent)
 		}
 	}
 }
 
-// A streamName is how the server knows a stream.
-type streamName struct {
+// A sentWrite is what the server knows of a request that it may have had.
+type sentWrite struct {
+	// What its stream was known by when it was sent.
 	baton string
 	ep    *hranahttp.Endpoint
 	level hranahttp.Level
+	// oneLock is Plan.oneLock.
+	oneLock bool
+}
+
+// oneLock tells whether all that a plan may commit is committed under a single hold
+// of the write lock, which the server waits for before it does anything else for the
+// plan. Between two statements that commit by themselves, and in a transaction that
+// reads before it writes, others may have the lock while the plan still runs.
+func (p *Plan) oneLock() bool {
+	switch first := len(p.Stmts) > 0 && p.Stmts[0].Shares; {
+	case p.Shape == Transaction, len(p.Stmts) == 0:
+		return true
+	case p.Shape == Atomic && !p.Nested:
+		return strings.HasPrefix(p.Begin, "BEGIN ") || first
+	}
+	return len(p.Stmts) == 1
 }
 
 // watched is a late function that tells the watch first; version is where in the
 // answer the schema's is.
-func (p *Pool) watched(w Write, version int, name streamName, late func(*hranahttp.Reply, error)) func(*hranahttp.Reply, error) {
+func (p *Pool) watched(w Write, version int, sent sentWrite, late func(*hranahttp.Reply, error)) func(*hranahttp.Reply, error) {
 	if w == nil {
 		return late
 	}
@@ -153,7 +170,7 @@ func (p *Pool) watched(w Write, version int, name streamName, late func(*hranaht
 			p.watch.Seen(readVersion(reply.Results, version))
 			w.Settle()
 		} else {
-			p.settle(w, name)
+			p.settle(w, sent)
 		}
 		late(reply, err)
 	}
@@ -172,21 +189,26 @@ const (
 // Its stream's baton is presented again. If the server accepts it, it has not had
 // the request and will refuse it if it still comes. If it refuses it, the request
 // has arrived, and may be queued behind another writer: then it is over when an
-// empty transaction that asked for the lock after it has had it.
-func (p *Pool) settle(w Write, name streamName) {
-	if name.baton == "" {
+// empty transaction that asked for the lock after it has had it. Of a request that
+// asks for the lock more than once, or late, that proves nothing, and nothing else
+// does: a baton is refused in the same words while its request runs and afterwards.
+func (p *Pool) settle(w Write, sent sentWrite) {
+	if sent.baton == "" {
 		return // nobody can be asked; the watch waits long enough
 	}
 	p.client.Go(func(ctx context.Context) {
 		wait := firstAsk
 		for arrived := false; ; wait = min(2*wait, lastAsk) {
-			switch over, refused := p.askAbout(ctx, name, arrived); {
+			switch over, refused := p.askAbout(ctx, sent, arrived); {
 			case over:
 				w.Settle()
 				return
+			case refused && !sent.oneLock:
+				return
 			case refused:
+				// The server may have taken the baton just now, and not yet have asked
+				// for the lock.
 				arrived, wait = true, firstAsk
-				continue
 			}
 			timer := time.NewTimer(wait)
 			select {
@@ -200,7 +222,7 @@ func (p *Pool) settle(w Write, name streamName) {
 }
 
 // askAbout is one question to the server about a lost request.
-func (p *Pool) askAbout(ctx context.Context, name streamName, arrived bool) (over, refused bool) {
+func (p *Pool) askAbout(ctx context.Context, sent sentWrite, arrived bool) (over, refused bool) {
 	ctx, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
 	if arrived {
@@ -216,10 +238,10 @@ func (p *Pool) askAbout(ctx context.Context, name streamName, arrived bool) (ove
 		return err == nil && len(reply.Results) == len(reqs) && reply.Results[0].Err == nil && reply.Results[1].Err == nil, false
 	}
 	present := hrana.StreamReq{Type: hrana.Close}
-	if !name.level.V3() {
+	if !sent.level.V3() {
 		present = hrana.StreamReq{Type: hrana.Execute, Stmt: hrana.Stmt{SQL: "SELECT 1"}}
 	}
-	_, err := p.client.Pipeline(ctx, name.ep, name.level, &hrana.PipelineReq{Baton: name.baton, Requests: []hrana.StreamReq{present}}, hranahttp.Expect{})
+	_, err := p.client.Pipeline(ctx, sent.ep, sent.level, &hrana.PipelineReq{Baton: sent.baton, Requests: []hrana.StreamReq{present}}, hranahttp.Expect{})
 	if err == nil {
 		return true, false
 	}
