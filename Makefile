@@ -2,7 +2,7 @@
 #
 #   make check   is the tree in order: format, vet, staticcheck, every platform
 #   make test    every module's tests, against a real sqld
-#   make soak    the tests that gain by time, SOAKTIME (10m) each
+#   make soak    the tests that gain by time, SOAKTIME (10m) each, and by number
 #   make fuzz    every fuzz target for FUZZTIME
 #   make bench   the benchmarks; BENCHFLAGS are handed on (--list shows them)
 #   make report  the benchmarks again, into docs/benchmarks.md
@@ -76,7 +76,7 @@ test: sqld
 SOAKTIME ?= 10m
 soak: sqld
 	TURSO_OPT_SOAK=$(SOAKTIME) TURSO_OPT_DIFFERENTIAL=$(SOAKTIME) GOWORK=off \
-		go test $(RACE) -count=1 -v -timeout=3h -run '^(TestStress|TestDifferential|TestIdleBehindMiddlebox)$$' .
+		go test $(RACE) -count=1 -v -timeout=3h -run '^(TestStress|TestDifferential|TestIdleBehindMiddlebox|TestCacheIsLinearizable)$$' .
 
 sqld:
 	@tools/sqld.sh >/dev/null

@@ -1,0 +1,109 @@
+package tursoopt_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	tursoopt "github.com/turso-opt/turso-opt"
+)
+
+// trouble has things happen while a round is under way, one after another, with a
+// part of its operations between them.
+func (l *linear) trouble(ctx context.Context, n int, ops int64) {
+	cut := func() { l.path.Reset() }
+	own := func() {
+		_, err := l.db.ExecContext(ctx, fmt.Sprintf("CREATE TABLE own%d (a)", n))
+		l.schema(err)
+	}
+	const again = "DROP TRIGGER copies; CREATE TRIGGER copies AFTER UPDATE ON x BEGIN UPDATE y SET v = new.v WHERE id = new.id; END"
+	foreign := func() {
+		_, err := l.other.ExecContext(ctx, "BEGIN IMMEDIATE; "+again+"; COMMIT")
+		l.schema(err)
+	}
+	happens := [][]func(){
+		{cut, own, cut, foreign},
+		{foreign, l.lose, cut},
+		{cut, foreign, l.kill, own},
+		{own, cut, cut},
+	}[n%4]
+	if n%8 >= 4 && n%4 < 3 {
+		happens = []func(){cut, foreign, cut} // what takes long is not for each round
+	}
+	for i, happen := range happens {
+		for l.noted.Load() < ops*int64(i+1)/int64(len(happens)+1) {
+			time.Sleep(time.Millisecond) // operations are made meanwhile
+		}
+		happen()
+	}
+}
+
+// schema counts a change of the schema.
+func (l *linear) schema(err error) {
+	if err != nil {
+		l.t.Logf("DDL: %v", err)
+		return
+	}
+	l.schemas++
+}
+
+// kill ends the server in the middle of what it does, and starts it again.
+func (l *linear) kill() {
+	l.e.sqld.Kill()
+	if err := l.e.sqld.Restart(); err != nil {
+		l.t.Error(err)
+	}
+	l.kills++
+}
+
+// lose has a write lost that waits for the lock at the server, and happens more than a
+// second later.
+func (l *linear) lose() {
+	ctx := context.Background()
+	c, err := l.other.Conn(ctx)
+	if err != nil {
+		l.t.Error(err)
+		return
+	}
+	defer c.Close()
+	if _, err := c.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		l.t.Logf("no lock: %v", err)
+		return
+	}
+	l.held.Store(true)
+	op := &linearOp{id: l.base + rand.Int64N(linearIDs), kind: "both", way: "update", v: l.next.Add(1)}
+	told := make(chan error, 1)
+	go func() {
+		called := int64(time.Since(l.start))
+		_, err := l.db.ExecContext(ctx, "UPDATE x SET v = ? WHERE id = ?", op.v, op.id)
+		l.note(linearWriters+linearReaders, op, called, err)
+		told <- err
+	}()
+	hold := time.After(1200 * time.Millisecond)
+	cut := time.NewTicker(100 * time.Millisecond)
+	defer cut.Stop()
+	for held := true; held; {
+		select {
+		case <-cut.C:
+			l.path.Reset() // until one that has got there is lost, and those behind it
+		case <-hold:
+			held = false
+		}
+	}
+	_, err = c.ExecContext(ctx, "COMMIT")
+	l.held.Store(false)
+	if err != nil {
+		l.t.Logf("the lock was lost: %v", err)
+	}
+	if err := <-told; !tursoopt.OutcomeUnknown(err) {
+		return
+	}
+	for until := time.Now().Add(time.Second); time.Now().Before(until); time.Sleep(time.Millisecond) {
+		var n int
+		if err := l.other.QueryRowContext(ctx, "SELECT count(*) FROM journal WHERE v = ?", op.v).Scan(&n); err == nil && n == 1 {
+			l.late++
+			return
+		}
+	}
+}
