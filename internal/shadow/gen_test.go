@@ -65,7 +65,8 @@ func (g *generator) table(i int) {
 	t := genTable{name: fmt.Sprint("t", i), id: "id", columns: []string{"a", "b"}, parent: -1}
 	var columns []string
 	options := ""
-	switch g.IntN(12) {
+	key := ""
+	switch g.IntN(14) {
 	case 0:
 		columns = append(columns, "id INTEGER PRIMARY KEY AUTOINCREMENT")
 	case 1:
@@ -73,6 +74,12 @@ func (g *generator) table(i int) {
 	case 2:
 		t.id, options = "", " WITHOUT ROWID"
 		columns = append(columns, "k INT PRIMARY KEY DEFAULT (abs(random()))")
+	case 3:
+		t.id, options, key = "", " WITHOUT ROWID", "PRIMARY KEY (k, l DESC)"
+		columns = append(columns, "k INT DEFAULT (abs(random()))", "l TEXT COLLATE NOCASE DEFAULT 'l'")
+	case 4: // no rowid, and looks like one; or one, and does not
+		t.id = ""
+		columns = append(columns, g.pick("k INTEGER PRIMARY KEY DESC", "k TEXT COLLATE NOCASE PRIMARY KEY", "k PRIMARY KEY"))
 	default:
 		columns = append(columns, "id INTEGER PRIMARY KEY")
 	}
@@ -85,11 +92,14 @@ func (g *generator) table(i int) {
 	if i > 0 && g.chance(30) {
 		if p := g.IntN(i); g.tables[p].id == "id" {
 			t.parent = p
-			columns = append(columns, fmt.Sprintf("p INT REFERENCES t%d(id)%s%s", p,
-				g.pick("", " ON DELETE CASCADE", " ON DELETE CASCADE", " ON DELETE SET NULL", " ON DELETE RESTRICT"),
-				g.pick("", " ON UPDATE CASCADE", " ON UPDATE SET NULL")))
+			columns = append(columns, fmt.Sprintf("p INT DEFAULT 2 REFERENCES t%d(id)%s%s", p,
+				g.pick("", " ON DELETE CASCADE", " ON DELETE CASCADE", " ON DELETE SET NULL", " ON DELETE SET DEFAULT", " ON DELETE RESTRICT"),
+				g.pick("", " ON UPDATE CASCADE", " ON UPDATE SET NULL", " DEFERRABLE INITIALLY DEFERRED")))
 			t.columns = append(t.columns, "p")
 		}
+	}
+	if key != "" {
+		columns = append(columns, key)
 	}
 	g.tables = append(g.tables, t)
 	g.ddl = append(g.ddl, fmt.Sprintf("CREATE TABLE %s(%s)%s", t.name, strings.Join(columns, ", "), options))
@@ -118,7 +128,9 @@ func (g *generator) view(i int) {
 	}
 	if g.chance(30) {
 		v.insert = true
-		g.ddl = append(g.ddl, fmt.Sprintf("CREATE TRIGGER vt%d INSTEAD OF INSERT ON %s BEGIN INSERT INTO %s(a, b) VALUES (new.x, 1); END", i, v.name, u.name))
+		g.ddl = append(g.ddl, fmt.Sprintf("CREATE TRIGGER vt%d INSTEAD OF INSERT ON %s BEGIN INSERT INTO %s(a, b) VALUES (new.x, 1); END", i, v.name, u.name),
+			fmt.Sprintf("CREATE TRIGGER vu%d INSTEAD OF UPDATE ON %s BEGIN UPDATE %s SET b = new.x WHERE a IS old.x; END", i, v.name, t.name),
+			fmt.Sprintf("CREATE TRIGGER vd%d INSTEAD OF DELETE ON %s BEGIN DELETE FROM %s WHERE b IS old.x; END", i, v.name, t.name))
 	}
 	g.views = append(g.views, v)
 }
@@ -129,9 +141,18 @@ func (g *generator) trigger(i int) {
 		"INSERT INTO "+to.name+"(b) VALUES (1)",
 		"UPDATE "+to.name+" SET b = coalesce(b, 0) || 'x' WHERE a = (SELECT max(a) FROM "+g.one().name+")",
 		"UPDATE OR REPLACE "+to.name+" SET a = 3 WHERE b = 2",
-		"DELETE FROM "+to.name+" WHERE b = 3")
+		"DELETE FROM "+to.name+" WHERE b = 3",
+		"REPLACE INTO "+to.name+"(a, b) VALUES (new_or_old.a, 4)",
+		"INSERT INTO "+to.name+"(a) VALUES (2) ON CONFLICT DO UPDATE SET b = 6; DELETE FROM "+g.one().name+" WHERE a = 7",
+		"SELECT RAISE(IGNORE) WHERE EXISTS (SELECT 1 FROM "+to.name+" WHERE a = 4)")
+	when := g.pick("INSERT", "UPDATE", "UPDATE OF a", "DELETE")
+	row := "new"
+	if when == "DELETE" {
+		row = "old"
+	}
+	body = strings.ReplaceAll(body, "new_or_old", row)
 	g.ddl = append(g.ddl, fmt.Sprintf("CREATE TRIGGER tr%d %s %s ON %s %s BEGIN %s; END", i,
-		g.pick("BEFORE", "AFTER"), g.pick("INSERT", "UPDATE", "UPDATE OF a", "DELETE"), on.name,
+		g.pick("BEFORE", "AFTER"), when, on.name,
 		g.pick("", "", "WHEN 1 < 2"), body))
 }
 
@@ -244,7 +265,13 @@ func (g *generator) write() genStatement {
 	f := fmt.Sprintf
 	column := t.columns[g.IntN(len(t.columns))]
 	returning := g.pick("", "", " RETURNING *")
-	switch g.IntN(24) {
+	switch g.IntN(27) {
+	case 24:
+		s.sql, s.args = f("UPDATE %s SET x = ? WHERE x = ?", v.name), []any{g.value(), g.value()}
+	case 25:
+		s.sql, s.args = f("DELETE FROM %s WHERE x = ?", v.name), []any{g.value()}
+	case 26:
+		s.sql, s.args = f("UPDATE OR REPLACE %s SET %s = ?, a = ? WHERE %s = ?%s", t.name, t.key(), t.key(), returning), []any{int64(1 + g.IntN(12)), g.value(), arg}
 	case 0, 1, 2, 3:
 		s.sql, s.args, s.row = f("UPDATE %s SET %s = ? WHERE %s = ?%s", t.name, column, t.key(), returning), []any{g.value(), arg}, t.row(id)
 	case 4, 5:

@@ -137,12 +137,14 @@ func soundness(t *testing.T, seed uint64, reads, writes int, sum *tally, spoil f
 				}
 			}
 		}
-		// Most writes are undone, so that there is something to write to.
-		if i%8 != 0 {
+		// Most writes are undone, so that there is something to write to, and all that
+		// a deferred constraint forbids.
+		stays := i%8 == 0 && db.Exec("RELEASE w") == nil
+		if !stays {
 			mustExec(t, db, "ROLLBACK TO w")
+			mustExec(t, db, "RELEASE w")
 		}
-		mustExec(t, db, "RELEASE w")
-		if i%8 == 0 {
+		if stays {
 			for k := range kept {
 				kept[k].answer = answer(kept[k].stmt)
 			}
@@ -152,7 +154,7 @@ func soundness(t *testing.T, seed uint64, reads, writes int, sum *tally, spoil f
 
 func TestNoWriteChangesWhatItDoesNotMeet(t *testing.T) {
 	var sum tally
-	seeds := uint64(60)
+	seeds := uint64(40)
 	if raceEnabled {
 		seeds = 6
 	}
@@ -205,7 +207,7 @@ func TestSoundnessNoticesWhatIsMissing(t *testing.T) {
 			}
 			s.Objects = rest
 		}},
-		{"unique index", 31, func(s *Schema) {
+		{"unique index", 61, func(s *Schema) {
 			for i, o := range s.Objects {
 				s.Objects[i].SQL = strings.ReplaceAll(o.SQL, "UNIQUE ON CONFLICT REPLACE", "")
 			}
