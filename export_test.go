@@ -103,5 +103,9 @@ func SharedTexts(s *Shared) StatementStats {
 // KnowsSchema tells whether db's cache has a copy of the schema.
 func KnowsSchema(db *sql.DB) bool { return db.Driver().(*Driver).connector.reads.current() != nil }
 
+// ForgetSchema has db's cache forget the schema, as when too many of a Shared's have a
+// copy.
+func ForgetSchema(db *sql.DB) { db.Driver().(*Driver).connector.reads.unload() }
+
 // URLOf is where db's database is.
 func URLOf(db *sql.DB) string { return db.Driver().(*Driver).connector.cfg.URL }

@@ -36,6 +36,9 @@ type Options struct {
 	// Primary makes the server a replica of that one, which must be Replicated
 	// and running.
 	Primary *Server
+	// PrimaryAddr is where the replica finds its primary's ReplicationAddr, host:port,
+	// if something stands between them; empty means there.
+	PrimaryAddr string
 	// JWTKeyFile holds the Ed25519 public key that tokens are checked against;
 	// empty means that none are asked for.
 	JWTKeyFile string
@@ -124,7 +127,11 @@ func (s *Server) args() []string {
 		args = append(args, "--grpc-listen-addr", s.grpc)
 	}
 	if p := s.opts.Primary; p != nil {
-		args = append(args, "--primary-grpc-url", "http://"+p.grpc, "--http-primary-url", p.URL())
+		addr := p.grpc
+		if s.opts.PrimaryAddr != "" {
+			addr = s.opts.PrimaryAddr
+		}
+		args = append(args, "--primary-grpc-url", "http://"+addr, "--http-primary-url", p.URL())
 	}
 	if s.opts.JWTKeyFile != "" {
 		args = append(args, "--auth-jwt-key-file", s.opts.JWTKeyFile)
@@ -198,6 +205,10 @@ func answers(ctx context.Context, client *http.Client, url string) bool {
 // URL is where the server speaks Hrana, http://127.0.0.1:port without a slash at
 // the end. It stays the same across restarts.
 func (s *Server) URL() string { return "http://" + s.http }
+
+// ReplicationAddr is where the server listens for replicas, host:port; empty if
+// Options did not ask for it.
+func (s *Server) ReplicationAddr() string { return s.grpc }
 
 // AdminURL is where the admin API is, empty if Options did not ask for it.
 func (s *Server) AdminURL() string {
