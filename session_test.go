@@ -262,6 +262,8 @@ func TestSessionWithoutStateGoesOn(t *testing.T) {
 						_ = c.Close()
 						c = conn(t, db)
 					}
+					// What has asked beside, of a server that was slow to start, may have found it down.
+					awaitLanes(t, db, "the server is back", func(s tursoopt.Stats) bool { return !s.Circuit.Open })
 					if err := call(); err != nil {
 						t.Errorf("call %d: %v", i, err)
 					}
