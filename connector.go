@@ -157,7 +157,7 @@ func newConnector(cfg *Config) (*Connector, error) {
 	c.budget = cfg.retryBudget()
 	c.pool = stream.NewPool(c.client, c.budget, nil)
 	c.lanes = lane.New(lane.Config{Streams: c.pool, Coalesce: cfg.coalesce(), GroupCommit: cfg.GroupCommit, Lanes: cfg.Lanes,
-		Budget: c.budget, Outage: c.client, Late: time.Duration(lateAfter.Load()), Retry: retryTrace(traced)})
+		Budget: c.budget, Outage: c.client, Late: time.Duration(lateAfter.Load()), Slow: time.Duration(lateAfter.Load()), Retry: retryTrace(traced)})
 	c.exec = c.lanes
 	c.layers = []string{lanesName(cfg), "streams", "http"}
 	if c.compression != nil {
@@ -190,8 +190,9 @@ func newBase(cfg *Config, base driver.Connector, name string) *Connector {
 // compressionName is what Layers calls it.
 const compressionName = "compressed columns"
 
-// lateAfter is for tests, in which a request may be held for as long as they like;
-// 0 is the default of the lanes.
+// lateAfter is for tests, in which a request may be held for as long as they like,
+// and a machine may be so busy that any statement is slow; 0 is the default of the
+// lanes.
 var lateAfter atomic.Int64
 
 // userAgent tells a server's operator who is calling.

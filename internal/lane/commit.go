@@ -36,12 +36,12 @@ func newCommitter(l *Lanes) *committer {
 
 // groupable tells whether a write may share a transaction. It must set its row id
 // for certain, since those who run before it set one too.
-func groupable(req *exec.Request) bool {
+func groupable(req *exec.Request, slow time.Duration) bool {
 	if len(req.Stmts) != 1 || !req.Stmts[0].Shares {
 		return false
 	}
 	s := &req.Stmts[0]
-	return proven(s.Note) && !wide(s.Note) && sizeOf(s) <= maxArgs/4 &&
+	return proven(s.Note) && !wide(s.Note, slow) && sizeOf(s) <= maxArgs/4 &&
 		(s.Rowid == exec.RowidNone || s.Rowid == exec.RowidAlways && s.Note.SetsRowid.Load())
 }
 

@@ -67,7 +67,7 @@ func TestSomeWritesNeverShare(t *testing.T) {
 		"its text has not succeeded":            func(r *exec.Request) { r.Stmts[0].Note.Succeeded.Store(false) },
 		"its rowid may be another's":            func(r *exec.Request) { r.Stmts[0].Rowid = exec.RowidMaybe },
 		"it is not known to set a rowid":        func(r *exec.Request) { r.Stmts[0].Note.SetsRowid.Store(false) },
-		"it is slow":                            func(r *exec.Request) { r.Stmts[0].Note.ServerTime.Store(int64(slow)) },
+		"it is slow":                            func(r *exec.Request) { r.Stmts[0].Note.ServerTime.Store(int64(SlowAfter)) },
 		"it has broken groups":                  func(r *exec.Request) { r.Stmts[0].Note.Alone.Store(1e6) },
 		"two statements":                        func(r *exec.Request) { r.Stmts = append(r.Stmts, r.Stmts[0]) },
 		"large arguments": func(r *exec.Request) {

@@ -38,6 +38,8 @@ type Config struct {
 	Outage Outage
 	// Late is the least time after which a request is late; 0 for LateAfter.
 	Late time.Duration
+	// Slow is the server time from which a statement travels alone; 0 for SlowAfter.
+	Slow time.Duration
 	// Retry is told when something is about to be sent again, why, and for how long
 	// that was waited with; it is sent in the context that it gives. May be nil.
 	Retry func(ctx context.Context, cause error, waited time.Duration) context.Context
@@ -66,6 +68,7 @@ type Lanes struct {
 	streams  Streams
 	coalesce bool
 	late     time.Duration
+	slow     time.Duration
 	retry    func(context.Context, error, time.Duration) context.Context
 	budget   *limit.Budget
 	outage   Outage
@@ -115,6 +118,9 @@ func New(cfg Config) *Lanes {
 	if l.late = cfg.Late; l.late == 0 {
 		l.late = LateAfter
 	}
+	if l.slow = cfg.Slow; l.slow == 0 {
+		l.slow = SlowAfter
+	}
 	l.reads = newLine(limit.NewLanes(cfg.Lanes, readLanes), maxShare, l)
 	l.reads.serve, l.reads.rerun = l.serveReads, l.hedge
 	if cfg.GroupCommit {
@@ -157,7 +163,7 @@ func (l *Lanes) Do(ctx context.Context, req *exec.Request) (*exec.Response, erro
 		return l.read(ctx, req)
 	case req.Class == exec.Read:
 		return l.once(ctx, nil, req)
-	case l.commits != nil && groupable(req):
+	case l.commits != nil && groupable(req, l.slow):
 		return l.commits.do(ctx, req)
 	}
 	return l.write(ctx, req)

@@ -273,18 +273,18 @@ func TestSlownessIsLearned(t *testing.T) {
 			return r
 		}
 		start(l, q.read(integer(1))).gets(t, "q", 1)
-		if !wide(q.note) {
+		if !wide(q.note, SlowAfter) {
 			t.Error("20 ms are not slow")
 		}
 		f.set(func() { took = time.Millisecond })
 		start(l, q.read(integer(1))).gets(t, "q", 1)
-		if wide(q.note) {
+		if wide(q.note, SlowAfter) {
 			t.Error("1 ms is slow")
 		}
 		// One slow execution of many says nothing about the text.
 		f.set(func() { took = time.Second })
 		start(l, q.read(integer(1))).gets(t, "q", 1)
-		if wide(q.note) {
+		if wide(q.note, SlowAfter) {
 			t.Error("one slow execution makes a text slow")
 		}
 	})
@@ -302,13 +302,13 @@ func TestAWriteIsNotSlowBecauseItHasWaited(t *testing.T) {
 			return r
 		}
 		start(l, w.write(integer(1))).gets(t, "w", 1)
-		if wide(w.note) {
+		if wide(w.note, SlowAfter) {
 			t.Error("a write that has waited counts as slow")
 		}
 		f.set(func() { rows = 100_000 })
 		heavy := fresh("heavy")
 		start(l, heavy.write(integer(1))).gets(t, "heavy", 1)
-		if !wide(heavy.note) {
+		if !wide(heavy.note, SlowAfter) {
 			t.Error("a write of 100,000 rows does not count as slow")
 		}
 	})

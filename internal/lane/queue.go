@@ -90,7 +90,7 @@ func (n *line) pick(most int) *flight {
 		args, answer := 0, 0
 		for q.head != nil && len(f.group) < most {
 			w := q.head
-			alone := wide(w.stmt.Note)
+			alone := wide(w.stmt.Note, n.owner.slow)
 			if len(f.group) > 0 && (alone || !f.separate && !proven(w.stmt.Note) ||
 				args+w.size > maxArgs || answer+expected(w.stmt.Note) > maxAnswer) {
 				break

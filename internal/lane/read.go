@@ -12,7 +12,7 @@ import (
 // read runs one read: at once if a lane is free, with others otherwise.
 func (l *Lanes) read(ctx context.Context, req *exec.Request) (*exec.Response, error) {
 	s := &req.Stmts[0]
-	if wide(s.Note) || sizeOf(s) > maxArgs/4 {
+	if wide(s.Note, l.slow) || sizeOf(s) > maxArgs/4 {
 		return l.readWide(ctx, req)
 	}
 	ln := l.reads.enter()

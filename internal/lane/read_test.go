@@ -316,7 +316,7 @@ func TestAFailedRequestIsRunOneByOne(t *testing.T) {
 			for range aloneFor {
 				start(l, bad.read(integer(9))).gets(t, "bad", 9)
 			}
-			if wide(bad.note) {
+			if wide(bad.note, SlowAfter) {
 				t.Errorf("%v: after %d successes the text still travels alone", failure, aloneFor)
 			}
 		})
