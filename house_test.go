@@ -301,6 +301,37 @@ func TestHouseIsOnTheMap(t *testing.T) {
 	})
 }
 
+// The README's figures are those of the last full run, whatever they have become.
+func TestHouseFiguresAreTheLastRuns(t *testing.T) {
+	read := func(name string) string {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	readme, report := read("README.md"), read("docs/benchmarks.md")
+	for _, c := range []struct{ row, scenario, base, ours string }{
+		{"one caller", "1", "latency p50, base", "latency p50, ours"},
+		{"32 callers", "2", "throughput, base", "throughput, ours"},
+		{"requests per statement", "1", "HTTP requests per op, base", "HTTP requests per op, ours"},
+		{"idle time", "12", "", "latency p50, ours, pings"},
+	} {
+		row := regexp.MustCompile(`(?m)^\| .*` + c.row + `.* \| (.+) \| (.+) \|$`).FindStringSubmatch(readme)
+		_, section, found := strings.Cut(report, "\n## "+c.scenario+". ")
+		section, _, _ = strings.Cut(section, "\n## ")
+		if row == nil || !found {
+			t.Errorf("no row of the README has %q, or the report no scenario %s", c.row, c.scenario)
+			continue
+		}
+		for i, figure := range []string{c.base, c.ours} {
+			if figure != "" && !strings.Contains(section, "\n| "+figure+" | "+row[i+1]+" |") {
+				t.Errorf("the README says %s of %q, which is not what the report says of %q", row[i+1], c.row, figure)
+			}
+		}
+	}
+}
+
 func TestHouseLeavesNothingOpen(t *testing.T) {
 	// Put together here, so that this file does not find itself.
 	marks := []string{"TO" + "DO", "FIX" + "ME"}
