@@ -51,8 +51,14 @@ func TestCacheOnAReplicaThatIsBehind(t *testing.T) {
 		}
 	}
 	n := int64(0)
-	for _, wait := range []time.Duration{1500 * time.Millisecond, 50 * time.Millisecond, 50 * time.Millisecond, 50 * time.Millisecond} {
-		n++
+	for waited == 0 || n < 4 {
+		wait := 50 * time.Millisecond
+		if waited == 0 {
+			wait = 1500 * time.Millisecond
+		}
+		if n++; n > 200 {
+			t.Fatal("the replica has always been as far as its program")
+		}
 		mustExec(t, db, foreignWrite, n, 0)
 		look(n, wait)
 		for _, q := range reads {
@@ -67,7 +73,7 @@ func TestCacheOnAReplicaThatIsBehind(t *testing.T) {
 	}
 	mustExec(t, plain, foreignWrite, n+2, 0)
 	look(n+1, 50*time.Millisecond)
-	if s := cacheStats(t, db); s.Fills > 0 || waited == 0 {
-		t.Errorf("no read has waited, or %+v", s)
+	if s := cacheStats(t, db); s.Fills > 0 {
+		t.Errorf("%+v", s)
 	}
 }
