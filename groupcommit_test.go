@@ -25,13 +25,13 @@ func (j *jam) grouped(calls ...func()) [][]byte {
 	j.t.Helper()
 	const text = "UPDATE jam SET a = 'HOLD'"
 	mustExec(j.t, j.db, text) // known to succeed
-	var wg sync.WaitGroup
+	var before, wg sync.WaitGroup
 	// On the way through the tap the gate may have come to let two in.
 	var holds []*hold
 	for range min(2, j.stats().Writers) {
 		h := j.tap.before(j.t, "'HOLD'")
 		holds = append(holds, h)
-		wg.Go(func() { mustExec(j.t, j.db, text) })
+		before.Go(func() { mustExec(j.t, j.db, text) })
 		<-h.reached
 	}
 	for i, call := range calls {
@@ -39,10 +39,14 @@ func (j *jam) grouped(calls ...func()) [][]byte {
 		j.await(fmt.Sprint(i+1, " writes wait"), func(s tursoopt.LaneStats) bool { return s.Waiting == i+1 })
 	}
 	j.from = j.tap.posts()
+	// One place is enough for them. The connection that another gives back would be
+	// theirs if they happen to wait for one just then.
+	holds[0].release()
+	wg.Wait()
 	for _, h := range holds {
 		h.release()
 	}
-	wg.Wait()
+	before.Wait()
 	j.tap.mu.Lock()
 	defer j.tap.mu.Unlock()
 	return j.tap.seen[j.from:]
