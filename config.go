@@ -150,7 +150,8 @@ type Config struct {
 	// StaleAfter is for how long an idle connection is trusted that no ping has
 	// proven: zero means DefaultStaleAfter, negative no limit (0 in a DSN).
 	StaleAfter time.Duration
-	// PingTimeout bounds the answer to a ping: zero means DefaultPingTimeout.
+	// PingTimeout bounds the answer to a ping, and is after how long a request that
+	// is not answered is looked after: zero means DefaultPingTimeout.
 	PingTimeout time.Duration
 	// KeepAliveIdleStop is how long after the last statement pings go on: zero
 	// means DefaultKeepAliveIdleStop, negative forever (0 in a DSN).
@@ -183,7 +184,8 @@ type Config struct {
 
 	// TLSConfig replaces the default TLS configuration.
 	TLSConfig *tls.Config
-	// DialContext replaces the dialler, for instance to reach a unix socket.
+	// DialContext replaces the dialler, for instance to reach a unix socket. Where
+	// it gives a *net.TCPConn, the driver sets that one's keep-alive options.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Header is added to every request.
 	Header http.Header

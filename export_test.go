@@ -31,6 +31,9 @@ func Bind(text *sqltext.Text, args []driver.NamedValue) error {
 // Negotiated tells whether db's Connector knows what its server speaks.
 func Negotiated(db *sql.DB) bool { return db.Driver().(*Driver).connector.client.Negotiated() }
 
+// Dialling is how many connections db's Connector is dialling.
+func Dialling(db *sql.DB) int { return db.Driver().(*Driver).connector.client.Dialling() }
+
 // LearnSchema has db's cache look at the schema now, instead of beside.
 func LearnSchema(ctx context.Context, db *sql.DB) error {
 	rc := db.Driver().(*Driver).connector.reads

@@ -82,6 +82,9 @@ type KeepAliveStats struct {
 	Refreshed uint64
 	// Stale counts idle connections that were found dead.
 	Stale uint64
+	// Moved counts statements whose request went unanswered for longer than
+	// Config.PingTimeout and that were run on another connection.
+	Moved uint64
 	// Pings counts pings sent, PingFailures those that were not answered.
 	Pings, PingFailures uint64
 	// HandshakeSaved is the time that statements would have waited for a
@@ -99,6 +102,6 @@ func (c *Connector) keepAliveStats() KeepAliveStats {
 	return KeepAliveStats{
 		Opened: n.Ahead, Refreshed: n.Refreshed, Stale: n.Stale,
 		Pings: n.Pings, PingFailures: n.PingFailures,
-		HandshakeSaved: n.Saved, Interval: n.Interval,
+		HandshakeSaved: n.Saved, Interval: n.Interval, Moved: c.pool.Counters().Moved,
 	}
 }

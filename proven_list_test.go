@@ -95,6 +95,7 @@ var proven = []proof{
 	{"Stats.KeepAlive", "Opened Interval Pings", "TestPingsAreAsConfigured"},
 	{"Stats.KeepAlive", "Refreshed Stale PingFailures", "TestPingTimeoutIsAsConfigured"},
 	{"Stats.KeepAlive", "HandshakeSaved", "TestWarmBeforeTheFirstStatement"},
+	{"Stats.KeepAlive", "Moved", "TestDeadConnectionIsLeft"},
 
 	{"Stats.Circuit", "Open Opened Refused Probes", "TestOutage"},
 

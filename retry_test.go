@@ -149,6 +149,8 @@ func (j *jam) suffer(ctx context.Context, m *troublemaker, path string, left fun
 	text := victim
 	var before tursoopt.Stats
 	strike := func() {
+		// A connection that was dialled for somebody who has got another would be taken.
+		await(t, "the connections under way", func() bool { return tursoopt.Dialling(db) == 0 })
 		before, _ = tursoopt.StatsOf(db)
 		m.strike(text, 1)
 	}

@@ -39,6 +39,7 @@ type hold struct {
 	after   bool          // the server has answered
 	reached chan struct{} // closed when the request is held
 	left    chan struct{} // closed when the client has closed the connection of a held request
+	over    chan struct{} // closed when the exchange with the server has ended
 	verdict chan bool     // whether it goes on or its connection is broken
 }
 
@@ -101,6 +102,7 @@ func (p *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.proxy.ServeHTTP(w, r)
 		return
 	}
+	defer close(h.over)
 	if !h.after {
 		h.wait(r)
 		p.proxy.ServeHTTP(w, r)
@@ -190,7 +192,7 @@ func (p *tap) before(t testing.TB, text string) *hold { return p.hold(t, text, f
 func (p *tap) after(t testing.TB, text string) *hold { return p.hold(t, text, true) }
 
 func (p *tap) hold(t testing.TB, text string, after bool) *hold {
-	h := &hold{text: text, after: after, reached: make(chan struct{}), left: make(chan struct{}), verdict: make(chan bool, 1)}
+	h := &hold{text: text, after: after, reached: make(chan struct{}), left: make(chan struct{}), over: make(chan struct{}), verdict: make(chan bool, 1)}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.holds = append(p.holds, h)

@@ -92,6 +92,7 @@ type Client struct {
 	home      *Endpoint
 	keeper    *keeper // of home
 	circuit   circuit
+	moves     moves
 
 	life    context.Context // ends when Close stops waiting
 	end     context.CancelFunc
@@ -110,7 +111,7 @@ type Counters struct {
 	BytesSent     uint64 // on the connections, TLS and HTTP included
 	BytesReceived uint64
 	TokenRefresh  uint64 // tokens fetched again after a 401
-	Renewed       uint64 // requests sent again with such a token
+	Renewed       uint64 // requests sent again with such a token, or to where the database is now
 }
 
 type counters struct{ requests, failed, tokens, renewed atomic.Uint64 }
@@ -149,6 +150,10 @@ func (c *Client) Counters() Counters {
 	n.Dials, n.BytesSent, n.BytesReceived = c.transport.sockets.Counts()
 	return n
 }
+
+// Dialling is how many connections to the database are being dialled, HTTP/2's not
+// among them.
+func (c *Client) Dialling() int { return c.transport.pool.Dialling(&c.home.place.target) }
 
 // Took is how long requests have taken, from when they were ready to be sent to the
 // last byte of the answer: waiting for a connection and renewing a token included,

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net"
 	"os"
-	"time"
 
 	"github.com/turso-opt/turso-opt/internal/http1"
 )
@@ -26,6 +25,7 @@ func (t *Transport) connect(ctx context.Context, network, addr string) (*http1.S
 	if err != nil {
 		return nil, connectError(err)
 	}
+	t.watchTCP(conn)
 	sock := t.sockets.Track(conn)
 	if t.life.Err() != nil {
 		sock.Close() // Close has already closed those it saw
@@ -37,7 +37,7 @@ func (t *Transport) connect(ctx context.Context, network, addr string) (*http1.S
 func (t *Transport) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	if t.cfg.Dial == nil {
 		// Happy Eyeballs and the resolver know contexts well.
-		return (&net.Dialer{KeepAlive: 15 * time.Second}).DialContext(ctx, network, addr)
+		return new(net.Dialer).DialContext(ctx, network, addr)
 	}
 	// What a user's function does with a context is not known, so it is waited for
 	// no longer than the context says.

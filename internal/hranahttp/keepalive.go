@@ -277,6 +277,9 @@ func (k *keeper) pingTransport(c *Client) {
 		return // the last one has not been answered yet
 	}
 	defer k.busy.Store(false)
+	if old := k.transport.http.Load(); time.Since(old.born) >= http1.MaxAge {
+		k.transport.age(old)
+	}
 	var err error
 	for range 2 {
 		p, ok := c.newPing(k.cfg.Timeout)

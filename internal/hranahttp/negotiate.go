@@ -39,6 +39,9 @@ func (c *Client) Negotiated() bool { return c.neg.settled.Load() }
 // answered is called when a request has succeeded: the server is there, so it
 // can be asked what it speaks.
 func (c *Client) answered() {
+	if !c.moves.found.Load() {
+		c.moves.found.Store(true)
+	}
 	if !c.neg.settled.Load() {
 		c.startProbe()
 	}

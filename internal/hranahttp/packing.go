@@ -23,6 +23,9 @@ type Expect struct {
 	// Steady: what the answer takes says something of the path. A write's does not,
 	// since it may wait for other writers.
 	Steady bool
+	// Leash, if it is not nil, lets somebody else give the request up while its
+	// answer is waited for.
+	Leash *Leash
 }
 
 func (e *Expect) text() (t wire.Text) {

@@ -37,12 +37,16 @@ type answer struct {
 	packed *wire.Reader
 	// sent is when the request had left, head when the answer began to come.
 	sent, head time.Time
+	// onOld tells of an answer that is none, but says that the database is elsewhere,
+	// that a new connection may lead there.
+	onOld bool
 	// foreign is the content type, if it is one that Hrana does not use.
 	foreign string
 }
 
 // send makes one HTTP request. A 401 is tried once more if the token source has
-// another token.
+// another token, and what says that the database is elsewhere on a connection that
+// may lead to where it was.
 func (c *Client) send(ctx context.Context, q *call) (answer, *exec.Error) {
 	if c.badField != nil {
 		return answer{}, encodeError(c.badField)
@@ -50,7 +54,7 @@ func (c *Client) send(ctx context.Context, q *call) (answer, *exec.Error) {
 	if down := c.circuit.passes(q.ep); down != nil {
 		return answer{}, down
 	}
-	for renewed := false; ; renewed = true {
+	for renewed, moved := false, false; ; {
 		cred, err := c.credentials(ctx)
 		if err != nil {
 			return answer{}, err
@@ -61,10 +65,15 @@ func (c *Client) send(ctx context.Context, q *call) (answer, *exec.Error) {
 			return a, nil
 		}
 		c.counters.failed.Add(1)
-		if err.Status != http.StatusUnauthorized || renewed || q.detached != nil && !q.detached.Reopen() {
+		switch {
+		case a.onOld && !moved:
+			moved = true
+		case err.Status == http.StatusUnauthorized && !renewed:
+			renewed = true
+		default:
 			return answer{}, err
 		}
-		if c.renew(ctx, cred) == nil {
+		if q.detached != nil && !q.detached.Reopen() || err.Status == http.StatusUnauthorized && c.renew(ctx, cred) == nil {
 			return answer{}, err
 		}
 		c.counters.renewed.Add(1)
@@ -94,6 +103,7 @@ func (c *Client) transmitHTTP1(ctx context.Context, q *call, cred *credentials) 
 	if q.ep.place == c.home.place {
 		req.Down = c.Down()
 	}
+	req.Leash = q.expect.Leash
 	resp, sent, err := c.transport.pool.Do(ctx, &q.ep.place.target, &req)
 	if err == http1.ErrDown {
 		return answer{}, c.circuit.refusal()
@@ -104,8 +114,9 @@ func (c *Client) transmitHTTP1(ctx context.Context, q *call, cred *credentials) 
 	if resp.Status != http.StatusOK {
 		h := statusHead{status: resp.Status, contentType: string(resp.Get("content-type")),
 			retryAfter: string(resp.Get("retry-after")), location: string(resp.Get("location"))}
+		onOld := c.onOld(q, resp)
 		body, _ := undo(resp, resp.Get("content-encoding"))
-		return answer{}, c.refused(q, h, readError(body))
+		return answer{onOld: onOld}, c.refused(q, h, readError(body))
 	}
 	a := answer{body: resp, length: resp.Length, sent: resp.Sent, head: time.Now()}
 	if ct := resp.Get("content-type"); !isHrana(ct) {
@@ -120,16 +131,24 @@ func (c *Client) transmitByTransport(ctx context.Context, q *call, cred *credent
 		body = &payload{data: q.body}
 	}
 	u, header := q.ep.calls[q.level][q.method].url, cred.header(q.level.Encoding(), q.packed)
-	sent := time.Now()
-	resp, err := c.transport.roundTrip(ctx, u, q.ep.host, header, body)
-	var noConn *unconnected
-	if err != nil && !body.started() && ctx.Err() == nil && !errors.As(err, &noConn) {
-		// The connection was closed at the moment when it was taken.
-		resp, err = c.transport.roundTrip(ctx, u, q.ep.host, header, body)
+	live, cancel := context.WithCancel(ctx)
+	if !q.expect.Leash.Hold(cancel) {
+		cancel()
+		return answer{}, c.broken(ctx, http1.ErrPulled, false)
 	}
+	sent := time.Now()
+	resp, err := c.transport.roundTrip(live, u, q.ep.host, header, body)
+	var noConn *unconnected
+	if err != nil && !body.started() && live.Err() == nil && !errors.As(err, &noConn) {
+		// The connection was closed at the moment when it was taken.
+		resp, err = c.transport.roundTrip(live, u, q.ep.host, header, body)
+	}
+	q.expect.Leash.Let()
 	if err != nil {
+		cancel()
 		return answer{}, c.broken(ctx, err, body.started())
 	}
+	resp.Body = &lastingBody{resp.Body, cancel}
 	if resp.StatusCode != http.StatusOK {
 		h := statusHead{status: resp.StatusCode, contentType: resp.Header.Get("Content-Type"),
 			retryAfter: resp.Header.Get("Retry-After"), location: resp.Header.Get("Location")}

@@ -31,6 +31,10 @@ var (
 	}
 )
 
+// BatonUsed tells whether the server has refused a baton that it knows: a request
+// that had it has come before.
+func BatonUsed(e *exec.Error) bool { return strings.HasPrefix(e.Message, batonErrors[1]) }
+
 // noWrite is in the message with which sqld refuses a write to a token that may
 // only read. No write of the same request can have had more luck.
 const noWrite = "have Write permission"

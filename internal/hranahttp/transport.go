@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/turso-opt/turso-opt/internal/http1"
 )
@@ -16,6 +17,7 @@ import (
 type netHTTP struct {
 	*http.Transport
 	filled sync.Once // its TLSNextProto
+	born   time.Time
 }
 
 // newHTTP makes one; nothing global is touched.
@@ -23,18 +25,21 @@ func (t *Transport) newHTTP() *netHTTP {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(slices.Contains(t.protocols(), "h2"))
-	keep := newPace(&t.cfg.KeepAlive)
 	var liveness *http.HTTP2Config
-	if t.cfg.KeepAlive.pings() {
+	if k := &t.cfg.KeepAlive; k.Timeout > 0 {
 		// A dead path also ends what is under way on it, which a ping of ours, a
-		// request among others, does not.
-		liveness = &http.HTTP2Config{SendPingTimeout: keep.interval(), PingTimeout: t.cfg.KeepAlive.Timeout}
+		// request among others, does not. Where there are none of ours these are sent
+		// all the same: whoever ends HTTP/2 answers them, and no database sees them.
+		liveness = &http.HTTP2Config{SendPingTimeout: k.Timeout, PingTimeout: (lastHope - 1) * k.Timeout}
+		if keep := newPace(k); k.pings() {
+			liveness.SendPingTimeout = keep.interval()
+		}
 	}
 	idle := http1.IdleTimeout
 	if stale := t.cfg.KeepAlive.StaleAfter; stale > 0 {
 		idle = min(idle, stale)
 	}
-	return &netHTTP{Transport: &http.Transport{
+	return &netHTTP{born: time.Now(), Transport: &http.Transport{
 		HTTP2: liveness,
 		Proxy: func(req *http.Request) (*url.URL, error) {
 			if t.proxy == nil {
@@ -100,7 +105,12 @@ func (t *Transport) dialTLS(ctx context.Context, _, addr string) (net.Conn, erro
 
 // roundTrip sends a request through net/http; without a body it is a GET.
 func (t *Transport) roundTrip(ctx context.Context, u *url.URL, host string, header http.Header, body *payload) (*http.Response, error) {
-	return roundTripOn(t.http.Load(), ctx, u, host, header, body)
+	over := t.http.Load()
+	if time.Since(over.born) >= lateAge {
+		t.age(over)
+		over = t.http.Load()
+	}
+	return roundTripOn(over, ctx, u, host, header, body)
 }
 
 func roundTripOn(over *netHTTP, ctx context.Context, u *url.URL, host string, header http.Header, body *payload) (*http.Response, error) {
@@ -117,6 +127,17 @@ func roundTripOn(over *netHTTP, ctx context.Context, u *url.URL, host string, he
 		req.Host = u.Host
 	}
 	return over.RoundTrip(req)
+}
+
+// lateAge is at what age net/http's connections are given up where no ping has done
+// it at http1.MaxAge, before a statement has to dial for it.
+const lateAge = http1.MaxAge * 5 / 4
+
+// age gives up connections that are old; what is under way on them goes on.
+func (t *Transport) age(old *netHTTP) {
+	if t.http.CompareAndSwap(old, t.newHTTP()) {
+		old.CloseIdleConnections()
+	}
 }
 
 // renewed gives one whose connections are all yet to be dialled.

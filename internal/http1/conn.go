@@ -27,28 +27,32 @@ var past = time.Unix(1, 0)
 
 // A conn is one connection. Whoever has got it from the pool owns it alone.
 type conn struct {
-	pool *Pool
-	to   *Target
-	nc   net.Conn // the socket, or TLS on it
-	sock *Socket
-	br   *bufio.Reader
-	head []byte // of the answer under way
-	out  []byte
-	cut  func() // closes the socket, whoever is using it
-	used bool   // has carried a request before
-	gone bool   // is no longer counted as open
+	pool   *Pool
+	to     *Target
+	nc     net.Conn // the socket, or TLS on it
+	sock   *Socket
+	br     *bufio.Reader
+	head   []byte // of the answer under way
+	out    []byte
+	cut    func() // closes the socket, whoever is using it
+	waited bool   // was there before whoever uses it needed it
+	used   bool   // has carried a request before
+	gone   bool   // is no longer counted as open
 
+	born  time.Time     // since when it has been dialled
 	idle  time.Time     // since when it has carried nothing
 	since time.Time     // as idle, but for what has only asked whether it is alive
 	asked bool          // is being asked that
 	made  time.Duration // what dialling it took; 0 if not known
 	// suspect: another one that was idle for no longer has died.
 	suspect bool
+	// retired: another has taken its place, since it is old.
+	retired bool
 	ahead   bool // was dialled before anybody needed it, and nobody has
 }
 
 func newConn(p *Pool, to *Target, nc net.Conn, sock *Socket) *conn {
-	c := &conn{pool: p, to: to, nc: nc, sock: sock, br: bufio.NewReaderSize(nc, readBuffer)}
+	c := &conn{pool: p, to: to, nc: nc, sock: sock, br: bufio.NewReaderSize(nc, readBuffer), born: time.Now()}
 	c.cut = func() { c.sock.Close() }
 	to.open.Add(1)
 	return c

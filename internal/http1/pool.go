@@ -33,6 +33,8 @@ type Target struct {
 	idle    []*conn // the last used at the end
 	waiting []*waiter
 	dials   []time.Time // when those under way began
+	since   time.Time   // connections from before that carry nothing any more
+	renewAt time.Time   // before that no connection is renewed for its age
 }
 
 // A Dialer opens a connection to t: the connection that HTTP is spoken on, and
@@ -131,6 +133,9 @@ func (p *Pool) wait(ctx context.Context, w *waiter, down <-chan struct{}) (*conn
 	var why error
 	select {
 	case <-w.ready:
+		if w.conn != nil && w.conn.born.Before(w.since) {
+			w.conn.waited = true // its dial had begun before
+		}
 		return w.conn, w.err
 	case <-ctx.Done():
 		why = ctx.Err()
@@ -170,6 +175,13 @@ func (t *Target) promising(now time.Time) (n int) {
 	return n
 }
 
+// Dialling is how many connections to t are being dialled.
+func (p *Pool) Dialling(t *Target) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(t.dials)
+}
+
 // startDial dials for whoever waits when it is done: a caller with little time
 // leaves behind what the next one finds. It is called with the lock held.
 func (p *Pool) startDial(t *Target, now time.Time) {
@@ -186,7 +198,8 @@ func (p *Pool) dialOne(t *Target, began time.Time, ahead bool) error {
 		return err
 	}
 	c := newConn(p, t, nc, sock)
-	c.made, c.ahead = time.Since(began), ahead
+	// A name's address may change while that is dialled.
+	c.born, c.made, c.ahead = began, time.Since(began), ahead
 	p.mu.Lock()
 	t.dialEnded(began)
 	kept := p.take(c)
@@ -235,20 +248,22 @@ func (p *Pool) put(c *conn) {
 func (p *Pool) take(c *conn) bool {
 	t := c.to
 	switch {
-	case p.closed:
+	case p.closed, c.born.Before(t.since):
 		return false
 	case len(t.waiting) > 0:
 		c.ahead = false
 		c.answered()
 		return p.answer(t.waiting[0], c, nil)
-	case len(t.idle) >= maxIdle:
+	case len(t.idle) >= maxIdle, c.retired:
 		return false
 	}
 	c.idle, c.suspect = time.Now(), false
+	c.waited = true
 	if !c.answered() {
 		c.since = c.idle
 	}
 	p.keep(c, len(t.idle))
+	p.renew(c, c.idle)
 	return true
 }
 
@@ -291,8 +306,12 @@ func (p *Pool) expire() {
 }
 
 // CloseIdle closes the idle connections to t.
-func (p *Pool) CloseIdle(t *Target) {
+func (p *Pool) CloseIdle(t *Target) { p.closeIdle(t, time.Time{}) }
+
+// closeIdle also sets since when connections must exist that are not idle now.
+func (p *Pool) closeIdle(t *Target, since time.Time) {
 	p.mu.Lock()
+	t.since = since
 	idle := t.idle
 	t.idle = nil
 	delete(p.held, t)

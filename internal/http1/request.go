@@ -15,6 +15,8 @@ type Request struct {
 	// Down, if it is not nil, is closed when nobody is to wait for a connection any
 	// longer.
 	Down <-chan struct{}
+	// Leash, if it is not nil, lets somebody else end the wait for the answer.
+	Leash *Leash
 }
 
 // A Gate is asked on the way out.
@@ -43,7 +45,12 @@ func (p *Pool) Do(ctx context.Context, t *Target, req *Request) (resp *Response,
 		if err != nil {
 			return nil, false, err
 		}
+		if !req.Leash.Hold(c.cut) {
+			p.put(c)
+			return nil, false, ErrPulled
+		}
 		if req.Gate != nil && !req.Gate.Open() {
+			req.Leash.Let()
 			p.put(c)
 			return nil, false, ErrGate
 		}
@@ -52,6 +59,7 @@ func (p *Pool) Do(ctx context.Context, t *Target, req *Request) (resp *Response,
 			stop = context.AfterFunc(ctx, c.cut)
 		}
 		resp, sent, err := c.exchange(req)
+		req.Leash.Let()
 		if err == nil {
 			resp.stop = stop
 			return resp, true, nil
@@ -75,7 +83,7 @@ func (c *conn) exchange(req *Request) (resp *Response, sent bool, err error) {
 		}
 		return nil, false, err
 	}
-	resp = &Response{conn: c, Sent: time.Now()}
+	resp = &Response{conn: c, Sent: time.Now(), reused: c.used || c.waited}
 	if err := resp.readHead(); err != nil {
 		return nil, true, err
 	}

@@ -17,6 +17,7 @@ type Response struct {
 	Sent time.Time
 
 	conn    *conn
+	reused  bool
 	stop    func() bool // ends the watch over the context; nil if there is none
 	framing framing
 	old     bool  // HTTP/1.0
@@ -25,6 +26,10 @@ type Response struct {
 	remain  int64 // of the body, or of the chunk
 	err     error // how the body ended
 }
+
+// Reused tells since when there is the connection that the answer came on, and
+// whether it was there before the request needed it.
+func (r *Response) Reused() (born time.Time, reused bool) { return r.conn.born, r.reused }
 
 // Read gives the body. With its last bytes comes io.EOF; a body that is cut off
 // ends with io.ErrUnexpectedEOF.

@@ -11,11 +11,12 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 )
 
 // parse reads an answer from bytes, without a network.
 func parse(raw []byte) (*Response, error) {
-	c := &conn{pool: NewPool(context.Background(), nil), to: &Target{}, br: bufio.NewReaderSize(bytes.NewReader(raw), readBuffer)}
+	c := &conn{pool: NewPool(context.Background(), nil), to: &Target{}, born: time.Now(), br: bufio.NewReaderSize(bytes.NewReader(raw), readBuffer)}
 	c.nc, _ = net.Pipe()
 	c.sock = (&Sockets{}).Track(c.nc)
 	r := &Response{conn: c}

@@ -23,7 +23,10 @@ func (s *Sockets) Counts() (dials, sent, received uint64) {
 }
 
 // CloseAll closes every connection, whatever is under way on it.
-func (s *Sockets) CloseAll() {
+func (s *Sockets) CloseAll() { s.Each(func(k *Socket) { k.Close() }) }
+
+// Each calls f for every connection that is open now.
+func (s *Sockets) Each(f func(*Socket)) {
 	s.mu.Lock()
 	all := make([]*Socket, 0, len(s.open))
 	for k := range s.open {
@@ -31,7 +34,7 @@ func (s *Sockets) CloseAll() {
 	}
 	s.mu.Unlock()
 	for _, k := range all {
-		k.Close()
+		f(k)
 	}
 }
 

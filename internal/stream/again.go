@@ -31,6 +31,8 @@ const (
 // with what is done elsewhere: 401 in hranahttp, 429, 503 and SQLITE_BUSY in lane.
 func remedyFor(class exec.Class, e *exec.Error) remedy {
 	switch {
+	case e == errUnreceived:
+		return reopen // where it was: see overdue.go
 	case class != exec.Read && e.Proof != exec.NotExecuted, e.Hopeless:
 		return none
 	case e.Source == exec.FromTransport && errors.Is(e, context.DeadlineExceeded):

@@ -43,6 +43,7 @@ type Pool struct {
 	kept int       // streams in free, and those out that will come back
 
 	horizon horizon
+	overdue overdue
 	texts   texts
 	// schema counts the changes of the schema that this process has made.
 	schema atomic.Uint64
@@ -70,6 +71,7 @@ type Counters struct {
 	Closed  uint64 // streams ended by a request of their own
 	Retries uint64 // requests sent again
 	Pings   uint64 // requests that kept a session's stream alive
+	Moved   uint64 // requests that went unanswered, and were run on another connection
 	Saved   uint64 // bytes of texts that a request held once in place of many times
 }
 
@@ -82,13 +84,14 @@ func NewPool(client *hranahttp.Client, budget *limit.Budget, now func() time.Tim
 	}
 	p := &Pool{client: client, budget: budget, now: now, idle: IdleLimit, closing: make(chan struct{})}
 	p.keeper.pool = p
+	p.overdue.init(p, client.Patience())
 	return p
 }
 
 // Counters returns what has been counted so far.
 func (p *Pool) Counters() Counters {
 	return Counters{Opened: p.opened.Load(), Reused: p.reused.Load(), Expired: p.expired.Load(),
-		Closed: p.closes.Load(), Retries: p.retries.Load(), Pings: p.pings.Load(), Saved: p.texts.saved.Load()}
+		Closed: p.closes.Load(), Retries: p.retries.Load(), Pings: p.pings.Load(), Moved: p.overdue.moved.Load(), Saved: p.texts.saved.Load()}
 }
 
 // Served is how long the server has worked on requests, all their statements
@@ -392,6 +395,7 @@ func (p *Pool) closeLater(baton string, ep *hranahttp.Endpoint, level hranahttp.
 // streams sessions still have ends with the sessions.
 func (p *Pool) Close() {
 	p.closeOnce.Do(func() { close(p.closing) })
+	p.overdue.close()
 	p.makeRoom()
 	for _, s := range p.keeper.close() {
 		s.End()

@@ -214,7 +214,11 @@ func (s *Stream) large(ctx context.Context, level hranahttp.Level, plan *Plan) (
 	c := compiled{v3: true, begin: -1, checkAt: -1, probe: -1, tail: -1, fresh: look.due}
 	req := &hrana.CursorReq{Baton: s.baton, Batch: hrana.Batch{Steps: plan.steps(&c), ReplicationIndex: s.pool.horizon.asked(level, exec.Read, plan)}}
 	run, cancel := context.WithCancel(s.pool.client.Trace().About(ctx, plan.callers(), len(plan.Stmts)))
-	cur, err := s.pool.client.Cursor(run, s.ep, level, req, hranahttp.Expect{Note: plan.Stmts[0].Note})
+	expect := hranahttp.Expect{Note: plan.Stmts[0].Note, Leash: s.pool.overdue.begin(ctx, s, plan, false)}
+	cur, err := s.pool.client.Cursor(run, s.ep, level, req, expect)
+	if _, moved := s.waited(expect.Leash, err != nil); moved {
+		err = errUnreceived
+	}
 	if err != nil {
 		cancel()
 		return nil, s.failed(ctx, err.(*exec.Error))

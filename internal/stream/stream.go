@@ -45,6 +45,10 @@ type Stream struct {
 	// lost: a pinned stream is gone.
 	lost *exec.Error
 
+	// beside: it carries what is sent a second time, which nobody looks after.
+	beside bool
+	wait   underway
+
 	cursor *Rows // whose entries are still arriving on this stream
 
 	// touched is what has been changed on it and not committed, and odd says that it
@@ -196,13 +200,22 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 	var reply *hranahttp.Reply
 	var err error
 	told := client.Trace().About(ctx, p.callers(), len(p.Stmts))
+	expect := p.expect(class)
+	expect.Leash = s.pool.overdue.begin(ctx, s, p, s.moves(class, p))
 	if class == exec.Read && !s.pinned && p.Late == nil {
 		// A read that nobody waits for is cut off, which stops it on the server.
-		reply, err = s.pool.pipelineRead(told, s, req, index, p.expect(class))
+		reply, err = s.pool.pipelineRead(told, s, req, index, expect)
 	} else {
 		wire := h.wire(s.level, c.reqs)
 		late := s.pool.watched(write, sent.stored+c.version, where, s.pool.endLate(s.level, p.Late))
-		reply, err = client.PipelineDetached(told, s.ep, wire, req, p.expect(class), late)
+		reply, err = client.PipelineDetached(told, s.ep, wire, req, expect, late)
+	}
+	outcome, moved := s.waited(expect.Leash, err != nil)
+	if outcome != nil {
+		return outcome, nil
+	}
+	if moved {
+		err = errUnreceived
 	}
 	if err != nil {
 		s.pool.unanswered(write, err.(*exec.Error), where, Abandoned(ctx, err))
