@@ -101,8 +101,16 @@ func (t *tries) again(ctx context.Context, p *Pool, class exec.Class, e *exec.Er
 	return true
 }
 
+// errBehind is for a read whose caller would have waited longer than the driver does
+// for a replica.
+var errBehind = &exec.Error{Source: exec.FromServer, Proof: exec.NotExecuted,
+	Message: "the replica has not caught up with what has been written or read before"}
+
 // told is the error for the caller: the context's own, if that has ended a wait.
 func (t *tries) told(ctx context.Context, e *exec.Error) *exec.Error {
+	if e.Source == exec.FromTransport && errors.Is(e, context.DeadlineExceeded) && ctx.Err() == nil {
+		return errBehind // the limit was ours
+	}
 	if err := ctx.Err(); err != nil && t.failed > 0 && !errors.Is(e, err) {
 		return &exec.Error{Source: exec.FromClient, Proof: e.Proof, StreamLost: e.StreamLost, Err: err}
 	}

@@ -153,6 +153,7 @@ func (p *Pool) pipelineRead(ctx context.Context, s *Stream, req *hrana.PipelineR
 	switch {
 	case err == nil || bounded.Err() == nil:
 	case ctx.Err() == nil:
+		p.client.Doubt(s.ep) // a dead connection does not answer either
 		s.behind = p.confirmed(ctx, index)
 	case p.horizon.asking.CompareAndSwap(false, true):
 		// Callers who never wait that long must not wait for ever, all of them.

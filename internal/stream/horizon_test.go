@@ -1,15 +1,22 @@
 package stream
 
 import (
+	"bytes"
 	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
 	"github.com/turso-opt/turso-opt/internal/hrana"
 	"github.com/turso-opt/turso-opt/internal/hranahttp"
+	"github.com/turso-opt/turso-opt/internal/limit"
 	"github.com/turso-opt/turso-opt/internal/netem"
 	"github.com/turso-opt/turso-opt/internal/sqld"
 )
@@ -223,7 +230,7 @@ func TestAReplicaThatIsBehind(t *testing.T) {
 			client.Close()
 		}
 	}
-	arrives = 200 * time.Millisecond
+	arrives = 500 * time.Millisecond
 	for name, c := range map[string]struct {
 		seen uint64
 		kept bool
@@ -245,6 +252,48 @@ func TestAReplicaThatIsBehind(t *testing.T) {
 			}
 			s.End()
 		})
+	}
+}
+
+// A replica that never catches up, though the primary confirms that it should, is
+// waited for three times. Then the read fails, and says why: nothing older is read.
+func TestAReplicaThatNeverCatchesUp(t *testing.T) {
+	defer func(d time.Duration) { arrives = d }(arrives)
+	arrives = 200 * time.Millisecond
+	_, replica, direct := newReplica(t, hranahttp.Auto)
+	target, _ := url.Parse(replica.URL())
+	relay := httputil.NewSingleHostReverseProxy(target)
+	var waited atomic.Int32
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if bytes.Contains(body, []byte("SELECT 8")) {
+			waited.Add(1)
+			<-r.Context().Done()
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		relay.ServeHTTP(w, r)
+	}))
+	defer srv.Close()
+	u, _ := url.Parse(srv.URL)
+	client := hranahttp.New(hranahttp.Config{URL: u})
+	p := NewPool(client, new(limit.Budget), nil)
+	defer client.Close()
+	defer p.Close()
+	direct.must(t, exec.Write, stmt("CREATE TABLE t (a INTEGER PRIMARY KEY, b)"))
+	p.must(t, exec.Write, stmt("INSERT INTO t (b) VALUES (1)"))
+	client.AwaitLevel(t.Context())
+	p.must(t, exec.Write, stmt("INSERT INTO t (b) VALUES (1)"))
+	seen := p.horizon.seen.Load()
+	if seen == 0 || p.horizon.reached.Load() >= seen {
+		t.Fatalf("seen %d, reached %d", seen, p.horizon.reached.Load())
+	}
+	_, err := p.Do(context.Background(), &exec.Request{Class: exec.Read, Stmts: []exec.Stmt{stmt("SELECT 8")}})
+	if err != error(errBehind) || waited.Load() != maxAttempts || p.horizon.seen.Load() < seen {
+		t.Errorf("%v after %d attempts, %d of %d are still asked for", err, waited.Load(), p.horizon.seen.Load(), seen)
+	}
+	if n := p.must(t, exec.Read, stmt("SELECT count(*) FROM t")).Rows.Int(0, 0); n != 2 {
+		t.Errorf("%d rows", n)
 	}
 }
 
