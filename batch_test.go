@@ -359,3 +359,43 @@ func TestBatchReadTwice(t *testing.T) {
 		}
 	}
 }
+
+// The pool's controller learns from a batch how long the server works, and from what
+// a pipelined transaction sends with its COMMIT, as from any other statement. A batch
+// is a use of the connection that it comes first on.
+func TestPoolSeesBatches(t *testing.T) {
+	inModes(t, nativeModes[:1], func(t *testing.T, e *env) {
+		db := e.openConfig(t, func(*tursoopt.Config) {})
+		for i, independent := range []bool{false, true} {
+			b := &tursoopt.Batch{Independent: independent}
+			b.Queue("SELECT 1")
+			b.Queue("SELECT 2")
+			results, err := tursoopt.SendBatch(context.Background(), db, b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s := tursoopt.PoolSeenOf(db); s.InUse != 1 {
+				t.Errorf("while the results are read: %+v", s)
+			}
+			if err := results.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if s := tursoopt.PoolSeenOf(db); s.Answered != 2*(i+1) || s.Begun != i+1 || s.Finished != i+1 {
+				t.Errorf("after %d batches of two statements: %+v", i+1, s)
+			}
+		}
+		before := tursoopt.PoolSeenOf(db)
+		tx, err := tursoopt.BeginTx(context.Background(), db, tursoopt.TxOptions{Pipelined: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustExec(t, tx, "CREATE TABLE t (a)")
+		mustExec(t, tx, "INSERT INTO t VALUES (1)")
+		if err := tx.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		if s := tursoopt.PoolSeenOf(db); s.Answered != before.Answered+2 {
+			t.Errorf("after a transaction of two statements: %+v, before %+v", s, before)
+		}
+	})
+}

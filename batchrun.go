@@ -57,6 +57,7 @@ func joined(calls []call) *call {
 // runBatch runs a batch on the session's stream, or on one that is free.
 func (c *conn) runBatch(ctx context.Context, cl *call, independent bool) ([]exec.StmtResult, error) {
 	s := &c.session
+	c.use.begin(c.connector)
 	if c.connector.closed.Load() {
 		return nil, ErrClosed
 	}
@@ -72,6 +73,7 @@ func (c *conn) runBatch(ctx context.Context, cl *call, independent bool) ([]exec
 	c.bad = c.bad || s.gone != nil || s.tx == txLost
 	s.fillRowid(cl.stmts, results)
 	s.held = true
+	c.use.served(results)
 	if e != nil {
 		c.schemaChanged(cl, e)
 		return nil, c.error(ctx, e, cl.text.SQL, -1)

@@ -274,6 +274,7 @@ func (c *conn) endPipe(ctx context.Context, p *pipe, tail stream.Tail) (done boo
 	cl, late := p.take()
 	t := c.tracePiped(ctx, &cl, late)
 	results, end, e := s.commitPipe(ctx, &cl)
+	c.use.served(results)
 	if unread(e) && s.inTx() {
 		return true, c.endOneByOne(ctx, t, p, &cl, late, from)
 	}
