@@ -3,7 +3,6 @@ package lane
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
@@ -24,11 +23,18 @@ var (
 
 // A holder may be a transaction that nobody goes on with: for ever, if it is the
 // program's own mistake to write beside it before its end. The server takes the
-// lock from such a transaction once another writer waits there for it. So when
-// nobody has left for stuckAfter the next is let in, up to maxStuck at once.
+// lock from such a transaction once another writer waits there for it. Or its
+// connection has died in silence: then nobody knows whether the server is still at
+// it, and if the caller's context has no end, nobody ever will.
+//
+// So when nobody has been let in for stuckAfter while somebody waits, the holder who
+// came first is overdue, and the next gets its place. At most maxOverdue hold no
+// place and may still be inside the server, which is what it bears, and none for
+// longer than forgetAfter: by then the server has taken its lock away.
 const (
-	stuckAfter = time.Second
-	maxStuck   = 8
+	stuckAfter  = time.Second
+	maxOverdue  = 7
+	forgetAfter = 10 * time.Second
 )
 
 // A Gate lets writers into the server: requests that write, and transactions
@@ -38,7 +44,8 @@ const (
 type Gate struct {
 	outage  Outage
 	mu      sync.Mutex
-	busy    int
+	inside  holders // of a place
+	overdue holders // of none any more
 	waiting turnstile
 	law     *limit.Writers
 	stuck   *time.Timer // runs while somebody waits
@@ -58,8 +65,10 @@ func NewGate(outage Outage) *Gate {
 
 // A Pass is one writer's right to be inside.
 type Pass struct {
-	gate *Gate
-	left atomic.Bool
+	gate       *Gate
+	in         *holders // whose it is; nil when it has left, or is forgotten
+	entered    time.Time
+	prev, next *Pass
 }
 
 // TryEnter is Enter for who does not wait; nil if it would.
@@ -71,11 +80,28 @@ func (g *Gate) TryEnter() *Pass {
 
 // enter lets one in if the gate is open and nobody waits before it.
 func (g *Gate) enter() *Pass {
-	if g.busy >= g.law.Limit() || g.waiting.head != nil {
+	if g.waiting.head != nil || !g.free(time.Now()) {
 		return nil
 	}
-	g.busy++
-	return &Pass{gate: g}
+	return g.place()
+}
+
+// free tells whether there is a place. Holders who have had theirs for too long have
+// none any more.
+func (g *Gate) free(now time.Time) bool {
+	for _, h := range []*holders{&g.inside, &g.overdue} {
+		for h.first != nil && now.Sub(h.first.entered) >= forgetAfter {
+			h.remove(h.first)
+		}
+	}
+	return g.inside.n < g.law.Limit()
+}
+
+// place gives a place.
+func (g *Gate) place() *Pass {
+	p := &Pass{gate: g, entered: time.Now()}
+	g.inside.add(p)
+	return p
 }
 
 // Enter waits to be let in. Who has a Pass calls its Leave; the error is that of a
@@ -94,15 +120,14 @@ func (g *Gate) Enter(ctx context.Context) (*Pass, *exec.Error) {
 	g.mu.Unlock()
 	select {
 	case <-t.in:
-		return &Pass{gate: g}, nil
+		return t.pass, nil
 	case <-ctx.Done():
 	case <-down:
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if t.admitted() {
-		g.busy-- // just now: the place goes to the next
-		g.admit()
+		g.leave(t.pass) // just now: the place goes to the next
 	} else {
 		g.waiting.remove(t)
 		if g.waiting.head == nil {
@@ -118,14 +143,20 @@ func (g *Gate) Enter(ctx context.Context) (*Pass, *exec.Error) {
 // Leave gives the place to the next. Calls after the first do nothing, nor do
 // those of no Pass.
 func (p *Pass) Leave() {
-	if p == nil || p.left.Swap(true) {
+	if p == nil {
 		return
 	}
 	g := p.gate
 	g.mu.Lock()
-	g.busy--
-	g.admit()
+	g.leave(p)
 	g.mu.Unlock()
+}
+
+func (g *Gate) leave(p *Pass) {
+	if p.in != nil {
+		p.in.remove(p)
+		g.admit()
+	}
 }
 
 // again waits to be let in once more, behind those who wait already, after Leave.
@@ -133,10 +164,18 @@ func (p *Pass) again(ctx context.Context) *exec.Error {
 	if p == nil {
 		return nil
 	}
-	if _, err := p.gate.Enter(ctx); err != nil {
+	g := p.gate
+	fresh, err := g.Enter(ctx)
+	if err != nil {
 		return err
 	}
-	p.left.Store(false)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if in := fresh.in; in != nil {
+		in.remove(fresh)
+		p.entered = fresh.entered
+		in.add(p)
+	}
 	return nil
 }
 
@@ -145,20 +184,20 @@ func (p *Pass) again(ctx context.Context) *exec.Error {
 func (p *Pass) Observe(roundTrip, server time.Duration) {
 	g := p.gate
 	g.mu.Lock()
-	g.law.Observe(g.busy, roundTrip, server)
+	g.law.Observe(g.inside.n, roundTrip, server)
 	g.admit()
 	g.mu.Unlock()
 }
 
 func (g *Gate) admit() {
-	for g.busy < g.law.Limit() && g.waiting.head != nil {
+	for g.waiting.head != nil && g.free(time.Now()) {
 		g.let()
 	}
 }
 
 // let lets the first of those who wait in.
 func (g *Gate) let() {
-	g.busy++
+	g.waiting.head.pass = g.place()
 	g.waiting.admit()
 	if g.waiting.head == nil {
 		g.stuck.Stop()
@@ -173,18 +212,21 @@ func (g *Gate) watch() {
 	g.stuck.Reset(stuckAfter)
 }
 
-// unstick lets one in although there is no place.
+// unstick gives the place of the holder who came first to the next.
 func (g *Gate) unstick() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	switch {
-	case g.waiting.head == nil, time.Since(g.since) < stuckAfter:
-		// The timer had run down before it was stopped or set anew.
-	case g.busy < maxStuck:
-		g.let()
-	default:
-		g.watch()
+	now := time.Now()
+	if g.waiting.head == nil || now.Sub(g.since) < stuckAfter {
+		return // the timer had run down before it was stopped or set anew
 	}
+	if !g.free(now) && g.overdue.n < maxOverdue {
+		late := g.inside.first
+		g.inside.remove(late)
+		g.overdue.add(late)
+	}
+	g.watch()
+	g.admit()
 }
 
 // Capacity is how many writers may be on their way now.
@@ -194,9 +236,42 @@ func (g *Gate) Capacity() int {
 	return g.law.Limit()
 }
 
-// Busy is how many of them there are.
+// Busy is how many of them there are, with those who are overdue.
 func (g *Gate) Busy() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.busy
+	return g.inside.n + g.overdue.n
+}
+
+// holders are those who have been let in, in the order in which they were. The
+// Gate's mutex guards them.
+type holders struct {
+	first, last *Pass
+	n           int
+}
+
+func (h *holders) add(p *Pass) {
+	p.in, p.prev, p.next = h, h.last, nil
+	if h.last == nil {
+		h.first = p
+	} else {
+		h.last.next = p
+	}
+	h.last = p
+	h.n++
+}
+
+func (h *holders) remove(p *Pass) {
+	if p.prev == nil {
+		h.first = p.next
+	} else {
+		p.prev.next = p.next
+	}
+	if p.next == nil {
+		h.last = p.prev
+	} else {
+		p.next.prev = p.prev
+	}
+	p.in, p.prev, p.next = nil, nil, nil
+	h.n--
 }

@@ -190,14 +190,14 @@ func TestGateUnstuck(t *testing.T) {
 		held, _ := g.Enter(context.Background())
 		begin := time.Now()
 		var passes []*Pass
-		for n := 1; n < maxStuck; n++ {
+		for n := 1; n <= maxOverdue; n++ {
 			p, err := g.Enter(context.Background())
 			if err != nil || time.Since(begin) != time.Duration(n)*stuckAfter {
 				t.Fatalf("the writer %d was let in after %v, %v", n, time.Since(begin), err)
 			}
 			passes = append(passes, p)
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+		ctx, cancel := context.WithTimeout(context.Background(), forgetAfter-time.Since(begin)-time.Nanosecond)
 		defer cancel()
 		if _, err := g.Enter(ctx); err == nil {
 			t.Errorf("%d are inside", g.Busy())
@@ -223,4 +223,52 @@ func TestGateUnstuck(t *testing.T) {
 		}
 		held.Leave()
 	})
+}
+
+// A writer that never leaves, since its connection has died in silence, costs the
+// others one wait, not one for each of them.
+func TestGateGoesOnWithoutTheLost(t *testing.T) {
+	for _, limits := range []int{1, 3 * maxOverdue} {
+		synctest.Test(t, func(t *testing.T) {
+			g := NewGate(nil)
+			g.law = limit.NewWriters(limits, limits)
+			var lost []*Pass
+			for range limits {
+				p, _ := g.Enter(context.Background())
+				lost = append(lost, p)
+			}
+			begin := time.Now()
+			for range 1000 {
+				p, _ := g.Enter(context.Background())
+				if d := time.Since(begin); d > stuckAfter || g.Busy() != limits+1 {
+					t.Fatalf("let in after %v, when %d were in", d, g.Busy())
+				}
+				p.Leave()
+			}
+			// One that comes back after all makes no place.
+			lost[0].Leave()
+			p, _ := g.Enter(context.Background())
+			if g.Busy() != limits || g.TryEnter() != nil {
+				t.Errorf("%d are in", g.Busy())
+			}
+			p.Leave()
+			// In the end nothing is held for those who are lost, however many, and even
+			// if others have come and gone all the time.
+			for time.Since(begin) < forgetAfter {
+				p, _ := g.Enter(context.Background())
+				time.Sleep(stuckAfter / 3)
+				p.Leave()
+			}
+			p, _ = g.Enter(context.Background())
+			if g.Busy() != 1 {
+				t.Errorf("%d are in", g.Busy())
+			}
+			for _, p := range append(lost, p) {
+				p.Leave()
+			}
+			if g.Busy() != 0 || g.inside.n != 0 {
+				t.Errorf("%d are in after the end", g.Busy())
+			}
+		})
+	}
 }

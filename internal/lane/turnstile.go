@@ -7,6 +7,7 @@ type turnstile struct{ head, tail *ticket }
 // A ticket is one of them.
 type ticket struct {
 	in         chan struct{} // closed when it is let in
+	pass       *Pass         // what a Gate has given it then
 	prev, next *ticket
 }
 
