@@ -399,3 +399,43 @@ func TestPoolSeesBatches(t *testing.T) {
 		}
 	})
 }
+
+// What a statement of a batch has done is told also when the context ends before it
+// is read: a write that is in must not look as if it had failed.
+func TestBatchOutlivesItsContext(t *testing.T) {
+	inModes(t, nativeModes[:1], func(t *testing.T, e *env) {
+		db := e.open(t)
+		mustExec(t, db, "CREATE TABLE t (a INTEGER PRIMARY KEY)")
+		ctx, cancel := context.WithCancel(context.Background())
+		b := &tursoopt.Batch{Independent: true}
+		for range 4 {
+			b.Queue("INSERT INTO t (a) VALUES (NULL) RETURNING a")
+		}
+		results, err := tursoopt.SendBatch(ctx, db, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer results.Close()
+		cancel()
+		for end := time.Now().Add(20 * time.Second); db.Stats().InUse > 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("database/sql has not noticed the end of the context")
+			}
+		}
+		for i := range 2 {
+			res, err := results.Exec()
+			if err != nil {
+				t.Fatalf("statement %d: %v", i, err)
+			}
+			if id, _ := res.LastInsertId(); id != int64(i+1) {
+				t.Errorf("statement %d: row id %d", i, id)
+			}
+		}
+		if _, err := results.Query(); !errors.Is(err, context.Canceled) || !tursoopt.OutcomeUnknown(err) {
+			t.Errorf("the rows of a statement that was executed: %v", err)
+		}
+		if _, err := results.Exec(); err != nil {
+			t.Errorf("the one after it: %v", err)
+		}
+	})
+}

@@ -18,38 +18,50 @@ type BatchResults struct {
 
 var errNoMore = errors.New("turso-opt: the batch has no more results")
 
-// advance goes to the next statement's result set.
-func (r *BatchResults) advance() (batchResult, error) {
+// outcome is what became of the next statement. It is known, whatever happens to the
+// rows.
+func (r *BatchResults) outcome() (batchResult, error) {
 	if r.done || r.read >= len(r.call.results) {
 		return batchResult{}, errNoMore
 	}
 	res := r.call.results[r.read]
 	r.read++
-	for r.next < r.read-1 {
-		if r.next >= 0 && !r.rows.NextResultSet() {
-			if err := r.rows.Err(); err != nil {
-				return res, err
-			}
-			return res, errNoMore
-		}
-		r.next++
-	}
 	return res, res.err
 }
 
+// advance goes to the result set of the statement whose outcome was read last.
+func (r *BatchResults) advance() error {
+	for r.next < r.read-1 {
+		if r.next >= 0 && !r.rows.NextResultSet() {
+			if err := r.rows.Err(); err != nil {
+				// Its context has ended, which makes nothing of the statement undone.
+				return &sentError{err}
+			}
+			return errNoMore
+		}
+		r.next++
+	}
+	return nil
+}
+
 // Exec reads the next statement's result; the rows it may have given are passed
-// over.
+// over. It is what the server has answered even if the context has ended since.
 func (r *BatchResults) Exec() (sql.Result, error) {
-	res, err := r.advance()
+	res, err := r.outcome()
 	if err != nil {
 		return nil, err
 	}
 	return res.result, nil
 }
 
-// Query reads the next statement's rows, which are valid until the next call.
+// Query reads the next statement's rows, which are valid until the next call. If the
+// context has ended since the batch was sent there are none to be read, and the error
+// is one of OutcomeUnknown: the statement has been executed.
 func (r *BatchResults) Query() (*BatchRows, error) {
-	if _, err := r.advance(); err != nil {
+	if _, err := r.outcome(); err != nil {
+		return nil, err
+	}
+	if err := r.advance(); err != nil {
 		return nil, err
 	}
 	return &BatchRows{r: r, set: r.next}, nil
@@ -85,14 +97,14 @@ func (r *BatchResults) Close() error {
 // sql.Rows.
 type BatchRows struct {
 	r    *BatchResults
-	set  int
+	set  int // the statement
 	done bool
 	err  error
 }
 
 // Next goes to the next row.
 func (b *BatchRows) Next() bool {
-	if b.done || b.set != b.r.next || b.r.done {
+	if b.done || b.set != b.r.read-1 || b.r.done {
 		return false
 	}
 	if b.r.rows.Next() {
@@ -106,7 +118,7 @@ var errMovedOn = errors.New("turso-opt: the batch has gone on to other results")
 
 // Scan reads the current row.
 func (b *BatchRows) Scan(dest ...any) error {
-	if b.set != b.r.next || b.r.done {
+	if b.set != b.r.read-1 || b.r.done {
 		return errMovedOn
 	}
 	return b.r.rows.Scan(dest...)
@@ -114,7 +126,7 @@ func (b *BatchRows) Scan(dest ...any) error {
 
 // Columns are the names of the columns.
 func (b *BatchRows) Columns() ([]string, error) {
-	if b.set != b.r.next || b.r.done {
+	if b.set != b.r.read-1 || b.r.done {
 		return nil, errMovedOn
 	}
 	return b.r.rows.Columns()
@@ -122,7 +134,7 @@ func (b *BatchRows) Columns() ([]string, error) {
 
 // ColumnTypes are the types of the columns.
 func (b *BatchRows) ColumnTypes() ([]*sql.ColumnType, error) {
-	if b.set != b.r.next || b.r.done {
+	if b.set != b.r.read-1 || b.r.done {
 		return nil, errMovedOn
 	}
 	return b.r.rows.ColumnTypes()
