@@ -76,7 +76,7 @@ test: sqld
 SOAKTIME ?= 10m
 soak: sqld
 	TURSO_OPT_SOAK=$(SOAKTIME) TURSO_OPT_DIFFERENTIAL=$(SOAKTIME) GOWORK=off \
-		go test $(RACE) -count=1 -v -timeout=3h -run '^(TestStress|TestDifferential|TestIdleBehindMiddlebox|TestCacheIsLinearizable)$$' .
+		go test $(RACE) -count=1 -v -timeout=3h -run '^(TestStress|TestFaultLedger|TestDifferential|TestIdleBehindMiddlebox|TestCacheIsLinearizable)$$' .
 
 sqld:
 	@tools/sqld.sh >/dev/null
