@@ -53,7 +53,7 @@ type Cache struct {
 // New returns an empty Cache.
 func New(cfg Config) *Cache {
 	if cfg.Clock == nil {
-		cfg.Clock = systemClock()
+		cfg.Clock = SystemClock()
 	}
 	c := &Cache{cfg: cfg, seed: maphash.MakeSeed(), flights: map[uint64]*Flight{}, store: cfg.Store, shared: cfg.Store != nil}
 	if c.store == nil {
@@ -243,14 +243,28 @@ func (c *Cache) younger(now, then Instant, d time.Duration) bool {
 	case leaseMono:
 		then.Mono = now.Mono
 	}
-	return now.younger(then, d)
+	return now.Younger(then, d)
 }
 
 // Begin is called before a request that may change what is touched is sent.
 // Exactly one of Done and Lose must follow.
 func (c *Cache) Begin(t *Touched) *Write {
-	c.known.written(t.tables)
-	return c.begin(t)
+	c.known.written(t.tables, 1)
+	w := c.begin(t)
+	w.named = t.tables
+	return w
+}
+
+// Unsent is called instead of Done and Lose when nothing of a write has been sent, or
+// will be: it has never been.
+func (c *Cache) Unsent(w *Write) {
+	c.known.written(w.named, -1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if w.counted != nil {
+		w.counted.Add(^uint64(0))
+	}
+	w.end()
 }
 
 // Counters is a snapshot of what a Cache has done.

@@ -221,6 +221,28 @@ func TestLostWriteKeepsItsTablesOut(t *testing.T) {
 	}
 }
 
+// A write of which nothing was sent is none, and what it touches may be kept again.
+func TestUnsentWriteIsNone(t *testing.T) {
+	c, _ := newTest(t, Config{})
+	deps := ReadsTables([]string{"t"})
+	for _, everything := range []bool{false, true} {
+		var touched Touched
+		touched.Table(c.Moves(), "t")
+		if everything {
+			touched.Everything()
+		}
+		w := c.Begin(&touched)
+		c.Unsent(w)
+		fill(t, c, one, deps, resultOf(1))
+		if !c.has(one) {
+			t.Error("nothing is kept")
+		}
+	}
+	if n := c.Counters(); n.ByWrites != 0 || n.ByUnknown != 0 || len(n.Tables) != 1 || n.Tables[0].Writes != 0 {
+		t.Errorf("%+v", n)
+	}
+}
+
 func TestFollowers(t *testing.T) {
 	c, _ := newTest(t, Config{})
 	deps := ReadsTables([]string{"t"})

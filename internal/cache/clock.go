@@ -9,8 +9,8 @@ type Instant struct{ Wall, Mono int64 }
 // A Clock gives the time.
 type Clock func() Instant
 
-// systemClock is the machine's.
-func systemClock() Clock {
+// SystemClock is the machine's.
+func SystemClock() Clock {
 	start := time.Now()
 	return func() Instant {
 		now := time.Now()
@@ -18,9 +18,9 @@ func systemClock() Clock {
 	}
 }
 
-// younger tells whether less than d has passed since then, by both clocks. A wall
+// Younger tells whether less than d has passed since then, by both clocks. A wall
 // clock that has gone back says nothing, which is no.
-func (now Instant) younger(then Instant, d time.Duration) bool {
+func (now Instant) Younger(then Instant, d time.Duration) bool {
 	wall, mono := now.Wall-then.Wall, now.Mono-then.Mono
 	return wall >= 0 && wall < int64(d) && mono < int64(d)
 }

@@ -64,6 +64,8 @@ type Write struct {
 	everything bool
 	lost       bool
 	deadline   int64
+	named      []string       // the tables' names, for the statistics
+	counted    *atomic.Uint64 // where it is counted
 }
 
 // begin is Cache.Begin.
@@ -72,12 +74,12 @@ func (e *epochs) begin(t *Touched) *Write {
 	defer e.mu.Unlock()
 	w := &Write{epochs: e, everything: t.everything || t.moves != e.moves.Load() && e.drop != moveOpen}
 	e.layout()
-	if w.everything {
-		e.byUnknown.Add(1)
-	} else {
+	w.counted = &e.byUnknown
+	if !w.everything {
 		w.slots = e.layout().indexes(t.places)
-		e.byWrites.Add(1)
+		w.counted = &e.byWrites
 	}
+	w.counted.Add(1)
 	if e.drop != bumpBefore {
 		w.bump()
 	}

@@ -110,8 +110,8 @@ func (k *known) table(name string) *table {
 	return t
 }
 
-// written counts a write.
-func (k *known) written(tables []string) {
+// written counts a write, or takes one back.
+func (k *known) written(tables []string, n int64) {
 	if len(tables) == 0 {
 		return
 	}
@@ -119,7 +119,7 @@ func (k *known) written(tables []string) {
 	defer k.mu.Unlock()
 	for _, name := range tables {
 		if t := k.table(name); t != nil {
-			t.writes.Add(1)
+			t.writes.Add(uint64(n))
 		}
 	}
 }

@@ -46,6 +46,25 @@ var writingPragmas = map[string]pragmaForm{
 	"wal_checkpoint": bare | argument,
 }
 
+// PragmaName is the name of the PRAGMA that a statement is, in lower case and without
+// the database's; "" if it is none, or has none that could be read.
+func (s *Stmt) PragmaName() string {
+	if s.Kind != Pragma {
+		return ""
+	}
+	sc := scanner{sql: s.SQL, nul: strings.IndexByte(s.SQL, 0)}
+	toks, _ := sc.statement(nil)
+	if len(toks) < 2 {
+		return ""
+	}
+	toks = toks[1:] // the word PRAGMA
+	if len(toks) > 2 && toks[1].class == dot {
+		toks = toks[2:]
+	}
+	name, _ := identifier(s.SQL, toks[0])
+	return strings.ToLower(name)
+}
+
 // pragma sorts a PRAGMA by what follows that word.
 func pragma(h *head) (readOnly, stateful bool) {
 	if len(h.toks) == 0 {

@@ -33,3 +33,15 @@ func TestPragmas(t *testing.T) {
 		}
 	}
 }
+
+func TestPragmaName(t *testing.T) {
+	for sql, want := range map[string]string{
+		"PRAGMA Foreign_Keys": "foreign_keys", "pragma main.journal_mode = wal": "journal_mode", "PRAGMA [main] . 'User_Version'(3)": "user_version",
+		"/* a */ PRAGMA /* b */ busy_timeout=5": "busy_timeout", "PRAGMA": "", "PRAGMA 5": "", "PRAGMA main.": "main", "SELECT 1": "", "EXPLAIN PRAGMA x": "",
+	} {
+		text := Parse(sql)
+		if got := text.Stmts[0].PragmaName(); got != want {
+			t.Errorf("%q is PRAGMA %q, want %q", sql, got, want)
+		}
+	}
+}
