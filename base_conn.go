@@ -9,7 +9,8 @@ import (
 
 // A BaseConn is what sql.Conn.Raw gives on a base other than the native one.
 // Base is the connection of the driver below, for what only that driver has. It
-// must not be used after Raw's function has returned.
+// must not be used after Raw's function has returned. A cache keeps nothing while it
+// may be used, and answers nothing on this connection from then on.
 type BaseConn interface {
 	driver.Conn
 	Base() driver.Conn
@@ -45,11 +46,15 @@ type baseConn struct {
 	// ownSchema is what compressed columns need of it then.
 	ownSchema *compressSchema
 	use       poolUse
+	watch     *baseWatch // nil without a cache
 }
 
 func newBaseConn(c *Connector, dc driver.Conn) *baseConn {
 	b := &baseConn{Conn: dc, connector: c}
 	b.partial = !b.execs() || !b.queries()
+	if c.reads != nil {
+		b.watch = &baseWatch{rc: c.reads, conn: b}
+	}
 	return b
 }
 
@@ -71,23 +76,32 @@ func (c *baseConn) queries() bool {
 }
 
 // Base is the connection of the driver below.
-func (c *baseConn) Base() driver.Conn { return c.Conn }
+func (c *baseConn) Base() driver.Conn {
+	c.watch.beginRaw()
+	return c.Conn
+}
 
 func (c *baseConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
 	if c.bad {
 		return nil, driver.ErrBadConn
 	}
 	c.use.begin(c.connector)
+	return c.prepareAs(ctx, query, c.watch)
+}
+
+// prepareAs prepares a text whose runs are watched; watch may be nil.
+func (c *baseConn) prepareAs(ctx context.Context, query string, watch *baseWatch) (driver.Stmt, error) {
 	s, err := c.prepare(ctx, query)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case c.connector.compression != nil:
-		return &compressStmt{s, c, query}, nil
-	case !c.partial:
+	}
+	if c.connector.compression != nil {
+		s = &compressStmt{s, c, query}
+	}
+	if watch == nil && (!c.partial || c.connector.compression != nil) {
 		return s, nil
 	}
-	return newBaseStmt(c, s), nil
+	return newBaseStmt(c, s, watch, query), nil
 }
 
 func (c *baseConn) prepare(ctx context.Context, query string) (driver.Stmt, error) {
@@ -120,10 +134,18 @@ func (c *baseConn) ExecContext(ctx context.Context, query string, args []driver.
 		return nil, driver.ErrBadConn
 	}
 	c.use.begin(c.connector)
+	if c.watch == nil || !c.execs() {
+		return c.execText(ctx, query, args)
+	}
+	return c.watch.exec(ctx, c.connector.stmts.Get(query), args, func() (driver.Result, error) { return c.execText(ctx, query, args) })
+}
+
+// execText runs a text without looking at what it does.
+func (c *baseConn) execText(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	if c.partial && c.execs() {
 		var err error
 		if args, err = c.convert(args); err != nil {
-			return nil, err
+			return nil, c.watch.refuse(err)
 		}
 	}
 	if c.connector.compression != nil && c.execs() {
@@ -132,7 +154,7 @@ func (c *baseConn) ExecContext(ctx context.Context, query string, args []driver.
 		}
 		var err error
 		if args, err = c.compressArgs(ctx, query, args); err != nil {
-			return nil, err
+			return nil, c.watch.refuse(err)
 		}
 		defer c.afterText(query)
 	}
@@ -159,10 +181,18 @@ func (c *baseConn) QueryContext(ctx context.Context, query string, args []driver
 	if b := batchOf(args); b != nil {
 		return c.queryBatch(ctx, b)
 	}
+	if c.watch == nil {
+		return c.queryText(ctx, query, args)
+	}
+	return c.watch.queryText(ctx, query, args)
+}
+
+// queryText runs a text without looking at what it does.
+func (c *baseConn) queryText(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	if c.partial && c.queries() {
 		var err error
 		if args, err = c.convert(args); err != nil {
-			return nil, err
+			return nil, c.watch.refuse(err)
 		}
 	}
 	if c.connector.compression != nil && c.queries() {
@@ -171,7 +201,7 @@ func (c *baseConn) QueryContext(ctx context.Context, query string, args []driver
 		}
 		var err error
 		if args, err = c.compressArgs(ctx, query, args); err != nil {
-			return nil, err
+			return nil, c.watch.refuse(err)
 		}
 		defer c.afterText(query)
 	}
@@ -268,6 +298,7 @@ func (c *baseConn) Ping(ctx context.Context) error {
 
 func (c *baseConn) ResetSession(ctx context.Context) error {
 	c.use.begin(c.connector)
+	c.watch.reset()
 	if r, ok := c.Conn.(driver.SessionResetter); ok {
 		return r.ResetSession(ctx)
 	}
@@ -276,6 +307,7 @@ func (c *baseConn) ResetSession(ctx context.Context) error {
 
 func (c *baseConn) IsValid() bool {
 	c.use.end()
+	c.watch.endRaw()
 	if c.bad {
 		return false
 	}
@@ -286,6 +318,7 @@ func (c *baseConn) IsValid() bool {
 }
 
 func (c *baseConn) Close() error {
+	c.watch.endRaw()
 	err := c.Conn.Close()
 	c.use.end()
 	if c.owned != nil {

@@ -11,12 +11,14 @@ var (
 	_ driver.NamedValueChecker = (*baseStmt)(nil)
 )
 
-// baseStmt is a statement of a partial connection. It stands between the
-// driver's statement and baseConn.CheckNamedValue, which database/sql would ask
-// if the statement had no opinion of its own.
+// baseStmt is a statement of a partial connection, or of one with a cache. It stands
+// between the driver's statement and baseConn.CheckNamedValue, which database/sql would
+// ask if the statement had no opinion of its own.
 type baseStmt struct {
 	driver.Stmt
-	conn *baseConn
+	conn  *baseConn
+	watch *baseWatch // nil without a cache
+	query string
 }
 
 // convertingStmt is a baseStmt whose driver converts by column. database/sql
@@ -31,12 +33,12 @@ func (s *convertingStmt) ColumnConverter(i int) driver.ValueConverter {
 	return s.columns.ColumnConverter(i)
 }
 
-func newBaseStmt(c *baseConn, s driver.Stmt) driver.Stmt {
+func newBaseStmt(c *baseConn, s driver.Stmt, watch *baseWatch, query string) driver.Stmt {
 	//lint:ignore SA1019 some drivers have nothing else
 	if cc, ok := s.(driver.ColumnConverter); ok {
-		return &convertingStmt{baseStmt{s, c}, cc}
+		return &convertingStmt{baseStmt{s, c, watch, query}, cc}
 	}
-	return &baseStmt{s, c}
+	return &baseStmt{s, c, watch, query}
 }
 
 func (s *baseStmt) CheckNamedValue(nv *driver.NamedValue) error {
@@ -47,11 +49,17 @@ func (s *baseStmt) CheckNamedValue(nv *driver.NamedValue) error {
 }
 
 func (s *baseStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
-	return execStmt(ctx, s.Stmt, args)
+	if s.watch == nil {
+		return execStmt(ctx, s.Stmt, args)
+	}
+	return s.watch.exec(ctx, s.conn.connector.stmts.Get(s.query), args, func() (driver.Result, error) { return execStmt(ctx, s.Stmt, args) })
 }
 
 func (s *baseStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
-	return queryStmt(ctx, s.Stmt, args)
+	if s.watch == nil {
+		return queryStmt(ctx, s.Stmt, args)
+	}
+	return s.watch.query(ctx, s.conn.connector.stmts.Get(s.query), args, byStmt, func() (driver.Rows, error) { return queryStmt(ctx, s.Stmt, args) })
 }
 
 // execStmt and queryStmt run a statement by whatever way it has.

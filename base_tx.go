@@ -23,17 +23,20 @@ func (c *baseConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.T
 	}
 	var tx driver.Tx
 	var err error
-	if b, ok := c.Conn.(driver.ConnBeginTx); ok {
-		tx, err = b.BeginTx(ctx, opts)
-	} else {
-		tx, err = c.legacyBegin(ctx, opts)
-	}
+	_ = c.watch.control(beginText, func() error {
+		if b, ok := c.Conn.(driver.ConnBeginTx); ok {
+			tx, err = b.BeginTx(ctx, opts)
+		} else {
+			tx, err = c.legacyBegin(ctx, opts)
+		}
+		return err
+	})
 	c.use.failed(err)
 	if err != nil {
 		return nil, err
 	}
 	c.inTx = true
-	return &baseTx{tx, c, ctx}, nil
+	return &baseTx{tx, c, ctx, c.watch}, nil
 }
 
 // legacyBegin is what database/sql does for a driver without BeginTx.
@@ -68,15 +71,17 @@ type baseTx struct {
 	driver.Tx
 	conn *baseConn
 	ctx  context.Context
+	// watch is told of its end; nil without a cache, and where a text ends it.
+	watch *baseWatch
 }
 
 func (t *baseTx) Commit() error {
 	defer t.conn.afterTx()
-	return t.Tx.Commit()
+	return t.watch.control(commitText, t.Tx.Commit)
 }
 
 func (t *baseTx) Rollback() error {
-	err := t.Tx.Rollback()
+	err := t.watch.control(rollbackText, t.Tx.Rollback)
 	t.conn.afterTx()
 	if t.ctx.Err() != nil && !t.conn.keptOnRollback() {
 		t.conn.bad = true
@@ -93,7 +98,7 @@ func (c *baseConn) begin(ctx context.Context, lock TxLock) (driver.Tx, error) {
 		return nil, err
 	}
 	c.inTx = true
-	return &baseTx{textTx{c}, c, ctx}, nil
+	return &baseTx{textTx{c}, c, ctx, nil}, nil
 }
 
 // exec runs a text without arguments by whatever way the base has.

@@ -137,23 +137,28 @@ func givesRows(s *sqltext.Stmt) bool {
 	return s.Returning
 }
 
-// itemArgs converts arguments as database/sql would for this driver.
+// itemArgs are an item's arguments for its statement.
 func (c *baseConn) itemArgs(stmt driver.Stmt, item *batchItem) ([]driver.NamedValue, error) {
+	args := item.unconverted()
+	return args, c.convertFor(stmt, args)
+}
+
+// convertFor converts arguments as database/sql would for this driver.
+func (c *baseConn) convertFor(stmt driver.Stmt, args []driver.NamedValue) error {
 	checker, ok := stmt.(driver.NamedValueChecker)
 	if !ok {
 		checker = c
 	}
-	args := item.unconverted()
 	for i := range args {
 		err := checker.CheckNamedValue(&args[i])
 		if err == driver.ErrSkip {
 			err = defaultCheck(stmt, &args[i], i)
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return args, nil
+	return nil
 }
 
 func defaultCheck(stmt driver.Stmt, nv *driver.NamedValue, i int) (err error) {

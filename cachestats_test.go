@@ -181,7 +181,7 @@ func TestCacheStatsByCause(t *testing.T) {
 // shortest time, and those of some are never kept. It is not parallel, and neither is
 // another that sets the clock: a cache that is opened meanwhile would have it too.
 func TestCacheTableTTL(t *testing.T) {
-	inModes(t, cacheModes[1:], func(t *testing.T, e *env) {
+	inModes(t, append(cachedBases[1:], cacheModes[1:]...), func(t *testing.T, e *env) {
 		var ahead atomic.Int64
 		tursoopt.CacheClock(func() (wall, mono int64) { return ahead.Load(), ahead.Load() })
 		db := e.open(t, "cache=4MiB", "cache_lease=2h", "cache_ttl=10m", "cache_table_ttl=A:5s,parent:off,child:1h")

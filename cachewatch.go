@@ -31,15 +31,20 @@ type schemaWatch struct {
 }
 
 // knownSchema is the version that the shadow has, and the cache's count of moves
-// before it was asked for: it is true for as long as that has not changed.
+// before it was asked for: it is true for as long as that has not changed, and on a
+// base not for longer than a lease from when it was asked for.
 type knownSchema struct {
 	version int64
 	moves   uint64
+	asked   cache.Instant
 }
 
 // current is what is known of the schema, nil if that is not what it is now, or if a
 // replica has told it.
 func (rc *readCache) current() *knownSchema {
+	if rc.base != nil {
+		return rc.base.current()
+	}
 	k := rc.schema.known.Load()
 	if k == nil || k.moves != rc.cache.Moves() || rc.replica.Load() {
 		return nil
@@ -50,6 +55,14 @@ func (rc *readCache) current() *knownSchema {
 	return k
 }
 
+// analyze is what a text touches.
+func (rc *readCache) analyze(sql string) *shadow.Access {
+	if rc.base != nil && rc.base.dialect.Load() == dialectOther {
+		return rc.base.declared.Analyze(sql)
+	}
+	return rc.shadow.Analyze(sql)
+}
+
 // depends gives what a read depends on, and the version of the schema of which that
 // is true. ok is false if it must not be cached, or nobody knows yet.
 func (rc *readCache) depends(st *exec.Stmt) (reads cache.Reads, version int64, ok bool) {
@@ -58,7 +71,7 @@ func (rc *readCache) depends(st *exec.Stmt) (reads cache.Reads, version int64, o
 		rc.learn()
 		return reads, 0, false
 	}
-	a := rc.shadow.Analyze(st.SQL)
+	a := rc.analyze(st.SQL)
 	if a.Unknown || !a.Pure || a.Version != k.version {
 		return reads, 0, false
 	}
@@ -108,7 +121,7 @@ func (rc *readCache) add(t *cache.Touched, st *exec.Stmt, odd bool) {
 		t.Everything()
 		return
 	}
-	switch a := rc.shadow.Analyze(st.SQL); {
+	switch a := rc.analyze(st.SQL); {
 	case odd, a.Unknown, a.DDL, a.Version != k.version:
 		t.Everything()
 	default:
@@ -155,26 +168,36 @@ const learnAgain = 500 * time.Millisecond
 // cached, and writes count as writing everything.
 func (rc *readCache) learn() {
 	w := &rc.schema
-	if rc.replica.Load() || !w.loading.CompareAndSwap(false, true) {
+	if rc.base != nil || rc.replica.Load() || !w.loading.CompareAndSwap(false, true) {
 		return
 	}
-	w.mu.Lock()
-	early := time.Now().Before(w.nextTry)
-	w.mu.Unlock()
-	began := !early && rc.connector.pool.Go(func(ctx context.Context) {
+	began := !w.early() && rc.connector.pool.Go(func(ctx context.Context) {
 		defer w.loading.Store(false)
 		ctx, cancel := bound(ctx, rc.connector.cfg.timeout())
 		defer cancel()
 		if err := rc.load(ctx); err != nil {
-			rc.connector.log.Debug("turso-opt: nothing is cached: the schema could not be read", "error", err)
-			w.mu.Lock()
-			w.nextTry = time.Now().Add(learnAgain)
-			w.mu.Unlock()
+			rc.unlearned(err)
 		}
 	})
 	if !began {
 		w.loading.Store(false)
 	}
+}
+
+// early tells whether asking has failed just now.
+func (w *schemaWatch) early() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.Now().Before(w.nextTry)
+}
+
+// unlearned notes that the schema could not be read.
+func (rc *readCache) unlearned(err error) {
+	rc.connector.log.Debug("turso-opt: nothing is cached: the schema could not be read", "error", err)
+	w := &rc.schema
+	w.mu.Lock()
+	w.nextTry = time.Now().Add(learnAgain)
+	w.mu.Unlock()
 }
 
 // load gives the schema to the shadow.
@@ -192,19 +215,26 @@ func (rc *readCache) load(ctx context.Context) error {
 	if r.Err != nil {
 		return r.Err
 	}
-	schema, err := readSchema(r.Result)
+	return rc.learned(r.Result, knownSchema{moves: moves})
+}
+
+// learned gives the answer to askSchema to the shadow. k has the moves and the time
+// from before it was asked.
+func (rc *readCache) learned(r *exec.Result, k knownSchema) error {
+	schema, err := readSchema(r)
 	if err != nil {
 		return err
 	}
 	if err := rc.shadow.Load(schema); err != nil {
 		return err
 	}
-	if last := rc.schema.last.Swap(schema.Version); last != 0 && last != schema.Version && rc.cache.Moves() == moves {
+	k.version = schema.Version
+	if last := rc.schema.last.Swap(schema.Version); last != 0 && last != schema.Version && rc.cache.Moves() == k.moves {
 		// It has changed while there was no copy, and nobody looked.
 		rc.cache.Moved()
-		moves++
+		k.moves++
 	}
-	rc.schema.known.Store(&knownSchema{version: schema.Version, moves: moves})
+	rc.schema.known.Store(&k)
 	if shared := rc.connector.cfg.Shared; shared != nil {
 		shared.schemas.add(rc)
 	}

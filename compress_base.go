@@ -3,7 +3,6 @@ package tursoopt
 import (
 	"context"
 	"database/sql/driver"
-	"reflect"
 
 	"github.com/turso-opt/turso-opt/internal/exec"
 	"github.com/turso-opt/turso-opt/internal/frame"
@@ -191,7 +190,7 @@ func (s *compressStmt) CheckNamedValue(nv *driver.NamedValue) error {
 func (s *compressStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
 	args, err := s.conn.compressArgs(ctx, s.query, args)
 	if err != nil {
-		return nil, err
+		return nil, s.conn.watch.refuse(err)
 	}
 	defer s.conn.afterText(s.query)
 	return execStmt(ctx, s.Stmt, args)
@@ -200,7 +199,7 @@ func (s *compressStmt) ExecContext(ctx context.Context, args []driver.NamedValue
 func (s *compressStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
 	args, err := s.conn.compressArgs(ctx, s.query, args)
 	if err != nil {
-		return nil, err
+		return nil, s.conn.watch.refuse(err)
 	}
 	defer s.conn.afterText(s.query)
 	return s.conn.unpacked(queryStmt(ctx, s.Stmt, args))
@@ -211,13 +210,12 @@ func (c *baseConn) unpacked(r driver.Rows, err error) (driver.Rows, error) {
 	if err != nil || c.connector.compression == nil {
 		return r, err
 	}
-	return &compressRows{Rows: r, z: c.connector.compression}, nil
+	return &compressRows{baseRows: baseRows{r}, z: c.connector.compression}, nil
 }
 
-// compressRows are a base's rows. What the base does not tell of its columns is
-// what database/sql tells then.
+// compressRows are a base's rows whose frames are given as their values.
 type compressRows struct {
-	driver.Rows
+	baseRows
 	z       *compression
 	columns []string
 }
@@ -242,47 +240,7 @@ func (r *compressRows) Next(dest []driver.Value) error {
 	return nil
 }
 
-func (r *compressRows) HasNextResultSet() bool {
-	n, ok := r.Rows.(driver.RowsNextResultSet)
-	return ok && n.HasNextResultSet()
-}
-
 func (r *compressRows) NextResultSet() error {
 	r.columns = nil
-	return r.Rows.(driver.RowsNextResultSet).NextResultSet()
-}
-
-func (r *compressRows) ColumnTypeDatabaseTypeName(i int) string {
-	if t, ok := r.Rows.(driver.RowsColumnTypeDatabaseTypeName); ok {
-		return t.ColumnTypeDatabaseTypeName(i)
-	}
-	return ""
-}
-
-func (r *compressRows) ColumnTypeLength(i int) (int64, bool) {
-	if t, ok := r.Rows.(driver.RowsColumnTypeLength); ok {
-		return t.ColumnTypeLength(i)
-	}
-	return 0, false
-}
-
-func (r *compressRows) ColumnTypeNullable(i int) (nullable, ok bool) {
-	if t, ok := r.Rows.(driver.RowsColumnTypeNullable); ok {
-		return t.ColumnTypeNullable(i)
-	}
-	return false, false
-}
-
-func (r *compressRows) ColumnTypePrecisionScale(i int) (precision, scale int64, ok bool) {
-	if t, ok := r.Rows.(driver.RowsColumnTypePrecisionScale); ok {
-		return t.ColumnTypePrecisionScale(i)
-	}
-	return 0, 0, false
-}
-
-func (r *compressRows) ColumnTypeScanType(i int) reflect.Type {
-	if t, ok := r.Rows.(driver.RowsColumnTypeScanType); ok {
-		return t.ColumnTypeScanType(i)
-	}
-	return typeAny
+	return r.baseRows.NextResultSet()
 }

@@ -120,7 +120,8 @@ type Config struct {
 	Retry *bool
 	// Cache is how many bytes of results of reads are kept, from MinCache; zero means
 	// none. Reads that need no request are never older than what this Connector has
-	// written, and not older than CacheLease where others write. Native base only.
+	// written, and not older than CacheLease where others write. Other bases have it
+	// too, but for databases in memory; see docs/semantics.md.
 	Cache int64
 	// CacheLease bounds the age of what is served, counted from when it was asked
 	// for: zero means DefaultCacheLease.
@@ -133,8 +134,13 @@ type Config struct {
 	// never kept. Names are those of tables, also where a view reads them, and the
 	// case of ASCII letters does not matter.
 	CacheTableTTL map[string]time.Duration
+	// CacheTables are the tables, and views, of which a base of Wrap that is not
+	// SQLite may have results kept, which it needs for a cache: their names, and for
+	// each the further ones that a write to it changes, by a trigger, by a foreign key's
+	// action, or because they are views of it. A base that is SQLite tells its schema.
+	CacheTables map[string][]string
 	// StaleWhileRevalidate is for how long after its lease a result is still served
-	// while it is fetched again; zero means not at all.
+	// while it is fetched again; zero means not at all. Native base only.
 	StaleWhileRevalidate time.Duration
 	// TxLock is the lock of a BEGIN that does not name one.
 	TxLock TxLock
@@ -239,6 +245,10 @@ func (c *Config) Clone() *Config {
 		d.CompressGuard = &v
 	}
 	d.CacheTableTTL = maps.Clone(c.CacheTableTTL)
+	d.CacheTables = maps.Clone(c.CacheTables)
+	for name, more := range d.CacheTables {
+		d.CacheTables[name] = slices.Clone(more)
+	}
 	d.CompressColumns = slices.Clone(c.CompressColumns)
 	if c.TLSConfig != nil {
 		d.TLSConfig = c.TLSConfig.Clone()

@@ -64,7 +64,7 @@ var settings = map[string]setting{
 // configOnly are the fields without a parameter, with their defaults as
 // docs/configuration.md has them where a constant tells.
 var configOnly = map[string]string{
-	"TLSConfig": "", "DialContext": "", "Header": "", "TokenSource": "", "Logger": "", "FileOptions": "", "Shared": "", "Tracer": "",
+	"TLSConfig": "", "DialContext": "", "Header": "", "TokenSource": "", "Logger": "", "FileOptions": "", "Shared": "", "Tracer": "", "CacheTables": "",
 	"PoolInterval": shortDuration(tursoopt.DefaultPoolInterval), "PoolCooldown": shortDuration(tursoopt.DefaultPoolCooldown),
 	"PoolUp": strconv.FormatFloat(tursoopt.DefaultPoolUp, 'g', -1, 64), "PoolDown": strconv.FormatFloat(tursoopt.DefaultPoolDown, 'g', -1, 64),
 }
@@ -206,6 +206,8 @@ func fullConfig(t *testing.T) *tursoopt.Config {
 			f.Set(reflect.ValueOf([]string{"docs.body"}))
 		case f.Type() == reflect.TypeFor[map[string]time.Duration]():
 			f.Set(reflect.ValueOf(map[string]time.Duration{"t": time.Second}))
+		case f.Type() == reflect.TypeFor[map[string][]string]():
+			f.Set(reflect.ValueOf(map[string][]string{"t": {"v"}}))
 		case f.Type() == reflect.TypeFor[*bool]():
 			f.Set(reflect.ValueOf(ptr(true)))
 		default:
@@ -240,7 +242,10 @@ func TestConfigClone(t *testing.T) {
 			}
 		}
 	}
-	cfg.Header["A"][0], cfg.TLSConfig.ServerName = "changed", "changed"
+	cfg.Header["A"][0], cfg.TLSConfig.ServerName, cfg.CacheTables["t"][0] = "changed", "changed", "changed"
+	if clone.CacheTables["t"][0] != "v" {
+		t.Error("what is within CacheTables is shared")
+	}
 	if clone.Header.Get("A") != "b" || clone.TLSConfig.ServerName != "x" {
 		t.Errorf("what is within Header or TLSConfig is shared: %v, %v", clone.Header, clone.TLSConfig.ServerName)
 	}
@@ -283,6 +288,14 @@ func TestConfigValidation(t *testing.T) {
 		{tursoopt.Config{URL: "ws://h", Encoding: tursoopt.EncodingProtobuf}, "encoding"},
 		{tursoopt.Config{URL: "libsql://h", Base: tursoopt.BaseLibsql, TokenSource: source}, "TokenSource"},
 		{tursoopt.Config{URL: "libsql://h", Base: tursoopt.BaseLibsql, TLSConfig: &tls.Config{}}, "TLSConfig"},
+		{tursoopt.Config{URL: "libsql://h", Cache: 1 << 20, CacheTables: map[string][]string{"t": nil}}, "CacheTables"},
+		{tursoopt.Config{URL: "libsql://h", Base: tursoopt.BaseLibsql, Cache: 1 << 20, StaleWhileRevalidate: 1}, "stale_while_revalidate"},
+		{tursoopt.Config{URL: "ws://h", Cache: 1 << 20, StaleWhileRevalidate: 1}, "stale_while_revalidate"},
+		{tursoopt.Config{URL: "file:x", Cache: 1 << 20, StaleWhileRevalidate: 1}, "stale_while_revalidate"},
+		{tursoopt.Config{URL: "file:x", Cache: 1}, "64KiB"},
+		{tursoopt.Config{URL: ":memory:", Cache: 1 << 20}, "memory"},
+		{tursoopt.Config{URL: "file::memory:", FileOptions: "cache=shared", Cache: 1 << 20}, "memory"},
+		{tursoopt.Config{URL: "file:x", FileOptions: "mode=memory", Cache: 1 << 20}, "memory"},
 		{tursoopt.Config{URL: "libsql://h", Base: tursoopt.BaseLibsql, DialContext: (&net.Dialer{}).DialContext}, "DialContext"},
 	} {
 		for _, open := range []func() error{

@@ -43,7 +43,7 @@ type Connector struct {
 	lanes  *lane.Lanes
 	exec   exec.Executor // the layers, the topmost first
 	layers []string
-	stmts  *sqltext.Cache // with compression on other bases too
+	stmts  *sqltext.Cache // with compression or a cache on other bases too
 
 	compression *compression // nil without CompressColumns
 	reads       *readCache   // nil without a cache
@@ -83,8 +83,8 @@ func OpenDB(cfg *Config) (*sql.DB, error) {
 
 // Wrap makes a Connector whose connections are those of base. Of cfg, which may
 // be nil, only what does not describe a database counts: TxLock, Timeout for
-// transactions with a lock, the pool's and the compression's fields and Logger. The Connector's Close
-// closes base if it can be closed.
+// transactions with a lock, the pool's, the compression's and the cache's fields and Logger. The
+// Connector's Close closes base if it can be closed.
 func Wrap(base driver.Connector, cfg *Config) (*Connector, error) {
 	if base == nil {
 		return nil, errors.New("turso-opt: Wrap: the base is nil")
@@ -98,8 +98,8 @@ func Wrap(base driver.Connector, cfg *Config) (*Connector, error) {
 	if err := cfg.validateCompression(); err != nil {
 		return nil, err
 	}
-	if cfg.Cache != 0 {
-		return nil, errCacheBase
+	if err := cfg.validateWrappedCache(); err != nil {
+		return nil, err
 	}
 	return newBase(cfg.Clone(), base, "the wrapped driver"), nil
 }
@@ -180,9 +180,16 @@ func newConnector(cfg *Config) (*Connector, error) {
 func newBase(cfg *Config, base driver.Connector, name string) *Connector {
 	c := &Connector{cfg: cfg, log: logger(cfg), base: base, layers: []string{name}, compression: newCompression(cfg)}
 	c.driver = &Driver{connector: c}
+	if c.compression != nil || cfg.Cache > 0 {
+		c.stmts = sqltext.NewCache(cfg.stmtCache())
+	}
 	if c.compression != nil {
 		c.layers = []string{compressionName, name}
-		c.stmts = sqltext.NewCache(cfg.stmtCache())
+	}
+	if cfg.Cache > 0 {
+		c.reads = newReadCache(c)
+		c.reads.base = newBaseCache(c.reads, name)
+		c.layers = append([]string{"cache"}, c.layers...)
 	}
 	return c
 }
@@ -233,7 +240,13 @@ func (c *Connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newBaseConn(c, dc), nil
+	b := newBaseConn(c, dc)
+	if c.reads != nil {
+		if err := c.reads.base.acquaint(ctx, b); err != nil {
+			return nil, errors.Join(err, b.Close())
+		}
+	}
+	return b, nil
 }
 
 // Driver is a *Driver that StatsOf knows this Connector by.
@@ -256,6 +269,9 @@ func (c *Connector) Close() error {
 		p.Stop()
 	}
 	if c.base != nil {
+		if c.reads != nil {
+			defer c.reads.close()
+		}
 		if closer, ok := c.base.(io.Closer); ok {
 			return closer.Close()
 		}

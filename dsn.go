@@ -41,7 +41,7 @@ func ParseDSN(dsn string) (*Config, error) {
 		if err != nil {
 			return nil, errors.New("turso-opt: a parameter's name is not well escaped")
 		}
-		if c.isFile() && forSQLite(name) {
+		if c.isFile() && forSQLite(name) && !ownCache(name, rawValue) {
 			rest = append(rest, pair)
 			continue
 		}
@@ -74,6 +74,15 @@ func ParseDSN(dsn string) (*Config, error) {
 // _name does, _txlock too, as the drivers have their own.
 func forSQLite(name string) bool {
 	return strings.HasPrefix(name, "_") || slices.Contains(sqliteParams, name)
+}
+
+// ownCache tells whether a file's cache is this driver's: SQLite's own has other values.
+func ownCache(name, value string) bool {
+	if name != "cache" {
+		return false
+	}
+	_, err := parseSize(value)
+	return err == nil || value == "off"
 }
 
 // unknownParam names the parameter only where it cannot well be a piece of a

@@ -89,6 +89,10 @@ var dsnCases = []dsnCase{
 		URL: "file:t.db", FileOptions: "_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)&vfs=memdb&_txlock=immediate&immutable=1",
 		Timeout: 5 * time.Second, AuthToken: "x"}},
 	{"FILE:t.db?cache=private", tursoopt.Config{URL: "FILE:t.db", FileOptions: "cache=private"}},
+	{"file:t.db?cache=shared&cache=64MiB&mode=ro", tursoopt.Config{URL: "file:t.db", FileOptions: "cache=shared&mode=ro", Cache: 64 << 20}},
+	{"file:t.db?cache=off", tursoopt.Config{URL: "file:t.db"}},
+	{"libsql://h?cache=1MiB&base=libsql-client-go", tursoopt.Config{URL: "libsql://h", Cache: 1 << 20, Base: tursoopt.BaseLibsql}},
+	{"ws://h?cache=1MiB", tursoopt.Config{URL: "ws://h", Cache: 1 << 20}},
 }
 
 func TestParseDSN(t *testing.T) {
@@ -178,12 +182,14 @@ func TestParseDSNErrors(t *testing.T) {
 		{"libsql://h?=S3CRET", "unknown parameter"},
 		{"libsql://h?%zz=S3CRET", "not well escaped"},
 		{"libsql://h?mode=ro", "unknown parameter mode"},
-		{"libsql://h?cache=shared", "cache"},
 		{"libsql://h?cache=on", "cache: want off, or a size such as 64MiB"},
 		{" libsql://S3CRET", "blank"},
 		{"libsql://S3CRET\n", "blank"},
 		{"libsql://h&authToken=S3CRET", "begin with ?"},
 		{"libsql://h:8080&authToken=S3CRET", "begin with ?"},
+		{"libsql://h?cache=shared", "cache"}, {"libsql://h?cache=1KiB", "cache"}, {"libsql://h?cache=-1", "cache"},
+		{":memory:?cache=1MiB", "cache: a database in memory"}, {"file:t.db?cache=1MiB&mode=memory", "cache: a database in memory"},
+		{"file:t.db?cache=1MiB&stale_while_revalidate=1s", "stale_while_revalidate"},
 		{"file:t.db?tls=1", "tls"},
 		{"file:t.db?proxy=http%3A%2F%2FS3CRET", "proxy"},
 		{"file:t.db?base=native", "base"},

@@ -12,6 +12,13 @@ func (c *Config) isFile() bool {
 	return c.URL == ":memory:" || len(c.URL) >= 5 && strings.EqualFold(c.URL[:5], "file:")
 }
 
+// inMemory tells whether a file's DSN is of a database that is none: SQLite has one for each
+// connection, or one that lives as long as some connection does.
+func (c *Config) inMemory() bool {
+	return strings.Contains(c.URL, ":memory:") || strings.EqualFold(c.URL, "file:") || strings.Contains(c.FileOptions, "mode=memory") ||
+		strings.Contains(c.FileOptions, "vfs=memdb")
+}
+
 // validate refuses what no layer could honour. Its errors name the field's DSN
 // parameter and hold no value.
 func (c *Config) validate() error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"time"
 
 	"github.com/turso-opt/turso-opt/internal/cache"
@@ -40,7 +41,14 @@ func LearnSchema(ctx context.Context, db *sql.DB) error {
 	if rc.current() != nil {
 		return nil
 	}
-	return rc.load(ctx)
+	if rc.base == nil {
+		return rc.load(ctx)
+	}
+	c, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.Raw(func(dc any) error { return rc.base.load(ctx, dc.(*baseConn)) }), c.Close())
 }
 
 // CacheWait waits until what db's cache keeps is there to be found.

@@ -17,6 +17,7 @@ var proven = []proof{
 	{"Config", "Cache", "TestCacheStatsAreFed"},
 	{"Config", "CacheLease CacheTTL StaleWhileRevalidate", "TestCacheRevalidates"},
 	{"Config", "CacheTableTTL", "TestCacheTableTTL"},
+	{"Config", "CacheTables", "TestBaseCacheOfDeclaredTables"},
 	{"Config", "TxLock", "TestTxLockIsAsConfigured"},
 	{"Config", "ConnectTimeout DialContext", "TestConnectTimeoutIsAsConfigured"},
 	{"Config", "Timeout", "TestTimeoutIsAsConfigured TestTxEndTimeout"},

@@ -2,8 +2,6 @@ package tursoopt
 
 import (
 	"context"
-	"errors"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -87,23 +85,25 @@ func (c *Connector) Invalidate(tables ...string) {
 }
 
 // A readCache answers reads that need no request. It knows what statements touch
-// from a copy of the schema; see cachewatch.go.
+// from a copy of the schema; see cachewatch.go, and base_cache.go for bases.
 type readCache struct {
 	connector *Connector
 	cache     *cache.Cache
+	clock     cache.Clock
 	shadow    *shadow.Shadow
 	schema    schemaWatch
 	replica   atomic.Bool // the server is one
 	ttl       tableTTL
+	base      *baseCache // nil on the native base
 }
 
 func newReadCache(c *Connector) *readCache {
 	cfg := c.cfg
-	var clock cache.Clock // the machine's
+	clock := cache.SystemClock()
 	if f := clockForTests.Load(); f != nil {
 		clock = *f
 	}
-	rc := &readCache{connector: c, shadow: shadow.New(), ttl: newTableTTL(cfg)}
+	rc := &readCache{connector: c, clock: clock, shadow: shadow.New(), ttl: newTableTTL(cfg)}
 	lost := lostFor
 	if d := lostForTests.Load(); d > 0 {
 		lost = time.Duration(d)
@@ -171,21 +171,34 @@ func (rc *readCache) read(ctx context.Context, cl *call, own bool) (results []ex
 		return nil, false, nil
 	}
 	cl.kept = true
+	a, led, err := rc.share(ctx, &k, reads, o, found, func(f *cache.Flight) (err error) {
+		cl.result[0], err = rc.lead(ctx, f, st, version)
+		return err
+	})
+	switch {
+	case led:
+		return cl.result[:], true, err
+	case err != nil:
+		return nil, true, &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Err: err}
+	}
+	cl.unasked = true
+	cl.result[0].Err = a.Stmt
+	cl.result[0].Result, _ = a.Result.(*exec.Result)
+	return cl.result[:], true, a.Err
+}
+
+// share gives what another brings who asks for the same, or else has lead ask, which
+// lands the flight: led says so, and err is lead's then. Otherwise it is the context's.
+func (rc *readCache) share(ctx context.Context, k *cache.Key, reads cache.Reads, o cache.Options, found cache.Found,
+	lead func(*cache.Flight) error) (a cache.Answer, led bool, err error) {
 	for {
-		f, leads := rc.cache.Fly(&k, reads, o, found)
+		f, leads := rc.cache.Fly(k, reads, o, found)
 		if leads {
-			cl.result[0], err = rc.lead(ctx, f, st, version)
-			return cl.result[:], true, err
+			return cache.Answer{}, true, lead(f)
 		}
 		a, again, err := f.Wait(ctx)
-		switch {
-		case err != nil:
-			return nil, true, &exec.Error{Source: exec.FromClient, Proof: exec.NotExecuted, Err: err}
-		case !again:
-			cl.unasked = true
-			cl.result[0].Err = a.Stmt
-			cl.result[0].Result, _ = a.Result.(*exec.Result)
-			return cl.result[:], true, a.Err
+		if err != nil || !again {
+			return a, false, err
 		}
 		found = cache.Found{} // the miss has been counted
 	}
@@ -232,38 +245,4 @@ func (rc *readCache) refresh(st *exec.Stmt) {
 	if !began {
 		f.Land(cache.Answer{Err: ErrClosed}, false, true)
 	}
-}
-
-var errCacheBase = errors.New("turso-opt: cache: only the native base has one, over http, https, libsql and turso")
-
-// validateCache is part of Config.validate.
-func (c *Config) validateCache() error {
-	if err := validateTableTTL(c.CacheTableTTL); err != nil {
-		return err
-	}
-	switch {
-	case c.Cache == 0:
-		return nil
-	case c.Cache < MinCache:
-		return errors.New("turso-opt: cache: want off, or at least 64KiB")
-	case c.isFile(), c.Base == BaseLibsql, strings.HasPrefix(strings.ToLower(c.URL), "ws"):
-		return errCacheBase
-	case c.CacheLease < 0 || c.CacheTTL < 0 || c.StaleWhileRevalidate < 0:
-		return errors.New("turso-opt: cache_lease, cache_ttl, stale_while_revalidate: want no negative durations")
-	}
-	return nil
-}
-
-func (c *Config) cacheLease() time.Duration {
-	if c.CacheLease == 0 {
-		return DefaultCacheLease
-	}
-	return c.CacheLease
-}
-
-func (c *Config) cacheTTL() time.Duration {
-	if c.CacheTTL == 0 {
-		return DefaultCacheTTL
-	}
-	return c.CacheTTL
 }

@@ -140,7 +140,7 @@ func TestCacheRevalidates(t *testing.T) {
 
 // Without a cache a lease ends by the clock, and others' writes are seen.
 func TestCacheLeaseBoundsOthers(t *testing.T) {
-	inModes(t, cacheModes, func(t *testing.T, e *env) {
+	inModes(t, append(cachedBases, cacheModes...), func(t *testing.T, e *env) {
 		var ahead atomic.Int64
 		tursoopt.CacheClock(func() (wall, mono int64) { return ahead.Load(), ahead.Load() })
 		db := e.open(t, "cache=1MiB", "cache_lease=2s")
@@ -163,7 +163,7 @@ func TestCacheLeaseBoundsOthers(t *testing.T) {
 
 // What a read must not be kept for.
 func TestCacheKeepsOnlyFunctionsOfTables(t *testing.T) {
-	inModes(t, cacheModes, func(t *testing.T, e *env) {
+	inModes(t, append(cachedBases, cacheModes...), func(t *testing.T, e *env) {
 		db := e.cached(t)
 		mustExec(t, db, cacheSchema)
 		if err := tursoopt.LearnSchema(context.Background(), db); err != nil {

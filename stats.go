@@ -6,7 +6,7 @@ import (
 
 // Stats is a snapshot of what a Connector has done since it was made. Its
 // counters only grow; they are not read at one instant. On a base other than
-// the native one all but Pool and Compression are zero.
+// the native one all but Pool, Compression and Cache are zero.
 type Stats struct {
 	Pool       PoolStats
 	Statements StatementStats
@@ -107,6 +107,7 @@ func (c *Connector) Stats() Stats {
 	}
 	s.Compression = c.compression.stats()
 	if c.base != nil {
+		s.Cache = c.cacheStats()
 		return s
 	}
 	texts, http, streams, lanes := c.stmts.Stats(), c.client.Counters(), c.pool.Counters(), c.lanes.Counters()
