@@ -383,34 +383,35 @@ func TestCacheAbandonedWrite(t *testing.T) {
 
 // What a program does to a []byte that it was given is its own affair.
 func TestCachedBytesAreNobodysToChange(t *testing.T) {
-	e := newEnv(t, mode{native: true})
-	db := e.cached(t)
-	mustExec(t, db, "CREATE TABLE t (b BLOB, s TEXT); INSERT INTO t VALUES (x'616263', 'abc')")
-	if err := tursoopt.LearnSchema(context.Background(), db); err != nil {
-		t.Fatal(err)
-	}
-	for range 3 {
-		rows, err := db.Query("SELECT b, s FROM t")
-		if err != nil {
+	inModes(t, append(cachedBases, mode{name: "embedded sqld", native: true}), func(t *testing.T, e *env) {
+		db := e.cached(t)
+		mustExec(t, db, "CREATE TABLE t (b BLOB, s TEXT); INSERT INTO t VALUES (x'616263', 'abc')")
+		if err := tursoopt.LearnSchema(context.Background(), db); err != nil {
 			t.Fatal(err)
 		}
-		for rows.Next() {
-			var b, s sql.RawBytes
-			if err := rows.Scan(&b, &s); err != nil {
+		for range 3 {
+			rows, err := db.Query("SELECT b, s FROM t")
+			if err != nil {
 				t.Fatal(err)
 			}
-			if string(b) != "abc" || string(s) != "abc" {
-				t.Errorf("another reader has made it %q, %q", b, s)
+			for rows.Next() {
+				var b, s sql.RawBytes
+				if err := rows.Scan(&b, &s); err != nil {
+					t.Fatal(err)
+				}
+				if string(b) != "abc" || string(s) != "abc" {
+					t.Errorf("another reader has made it %q, %q", b, s)
+				}
+				clear(b)
+				clear(s)
 			}
-			clear(b)
-			clear(s)
+			if err := rows.Err(); err != nil {
+				t.Fatal(err)
+			}
+			tursoopt.CacheWait(db)
 		}
-		if err := rows.Err(); err != nil {
-			t.Fatal(err)
+		if n := cacheStats(t, db); n.Hits != 2 {
+			t.Errorf("%+v", n)
 		}
-		tursoopt.CacheWait(db)
-	}
-	if n := cacheStats(t, db); n.Hits != 2 {
-		t.Errorf("%+v", n)
-	}
+	})
 }
