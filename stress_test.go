@@ -30,7 +30,7 @@ func stressTime(t *testing.T) time.Duration {
 	case testing.Short():
 		return 3 * time.Second
 	}
-	return 24 * time.Second
+	return 30 * time.Second
 }
 
 const (
