@@ -106,7 +106,7 @@ type linear struct {
 	base, share int64        // its first id; one operation of so many is a write
 	noted, want atomic.Int64 // operations so far, and how many there are to be
 	busy        atomic.Bool  // there is trouble, in which it must not end
-	held        atomic.Bool  // somebody holds the write lock
+	held        atomic.Bool  // a write waits for the lock, or for a connection
 
 	mu      sync.Mutex
 	history []porcupine.Operation
@@ -119,8 +119,10 @@ type linear struct {
 	kills, schemas int
 }
 
-// linearIDs is how many ids a round has.
-const linearIDs = 24
+const (
+	linearIDs    = 24 // of a round
+	linearRounds = 4  // have had every kind of trouble
+)
 
 // note adds an operation to the history. A write of which nobody knows may have
 // happened at any time since, or may yet; a read that failed says nothing.
@@ -243,13 +245,14 @@ func TestCacheIsLinearizable(t *testing.T) {
 		l.db.SetMaxIdleConns(32)
 		mustExec(t, l.db, linearSchema)
 		l.prepare()
-		for n := 0; int64(l.total) < ops && !t.Failed(); n++ {
+		for n := 0; (int64(l.total) < ops || n < linearRounds) && !t.Failed(); n++ {
 			l.round(n, round, rare)
 		}
 		s := cacheStats(t, l.db)
 		t.Logf("%d operations in %v; %v; failed %v, unknown %d, late %d, killed %d, %+v", l.total, time.Since(began).Round(time.Millisecond),
 			l.ways, l.failed, l.unknown.Load(), l.late, l.kills, s.CacheTally)
-		if s.Hits < uint64(l.total)/4 {
+		// Of those that are made while a broken transaction still has the lock none is one.
+		if s.Hits < uint64(ops)/4 {
 			t.Errorf("only %d hits: the cache was not part of it", s.Hits)
 		}
 		for _, way := range linearWays {

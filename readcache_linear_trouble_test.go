@@ -92,11 +92,12 @@ func (l *linear) lose() {
 		}
 	}
 	_, err = c.ExecContext(ctx, "COMMIT")
-	l.held.Store(false)
 	if err != nil {
 		l.t.Logf("the lock was lost: %v", err)
 	}
-	if err := <-told; !tursoopt.OutcomeUnknown(err) {
+	err = <-told // it may take a while until a connection stays
+	l.held.Store(false)
+	if !tursoopt.OutcomeUnknown(err) {
 		return
 	}
 	for until := time.Now().Add(time.Second); time.Now().Before(until); time.Sleep(time.Millisecond) {
