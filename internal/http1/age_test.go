@@ -71,3 +71,25 @@ func TestOldConnectionInUse(t *testing.T) {
 		}
 	})
 }
+
+// One that was in use when all had to be new does not come back, whatever is closed
+// meanwhile.
+func TestRenewedStaysRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &middlebox{delay: time.Second}
+		p := m.pool(t)
+		defer m.end(p)
+		to := &Target{Addr: "db.test:80"}
+		c, err := p.get(t.Context(), to, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		p.Renew(to)
+		p.CloseIdle(to)
+		p.put(c)
+		if n := to.open.Load(); n != 0 || len(to.idle) != 0 {
+			t.Errorf("%d connections open, %d idle", n, len(to.idle))
+		}
+	})
+}

@@ -311,7 +311,9 @@ func (p *Pool) CloseIdle(t *Target) { p.closeIdle(t, time.Time{}) }
 // closeIdle also sets since when connections must exist that are not idle now.
 func (p *Pool) closeIdle(t *Target, since time.Time) {
 	p.mu.Lock()
-	t.since = since
+	if since.After(t.since) {
+		t.since = since
+	}
 	idle := t.idle
 	t.idle = nil
 	delete(p.held, t)
