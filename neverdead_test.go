@@ -2,16 +2,11 @@ package tursoopt_test
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"net"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -28,20 +23,7 @@ import (
 // from then on.
 func newKey(t *testing.T, file string) (token string) {
 	t.Helper()
-	public, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKIXPublicKey(public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	enc := base64.RawURLEncoding.EncodeToString
-	text := enc([]byte(`{"alg":"EdDSA","typ":"JWT"}`)) + "." + enc([]byte(`{"a":"rw","exp":4000000000}`))
-	return text + "." + enc(ed25519.Sign(private, []byte(text)))
+	return sqld.Token(sqld.NewKey(t, file), `{"a":"rw","exp":4000000000}`)
 }
 
 // A server restarts with another key, and many callers come at once with the token

@@ -1,13 +1,7 @@
 package hranatest
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/base64"
-	"encoding/pem"
 	"net/http"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -15,28 +9,11 @@ import (
 	"github.com/turso-opt/turso-opt/internal/sqld"
 )
 
-// signedToken is a token as sqld checks it.
-func signedToken(key ed25519.PrivateKey, claims string) string {
-	enc := base64.RawURLEncoding
-	text := enc.EncodeToString([]byte(`{"alg":"EdDSA","typ":"JWT"}`)) + "." + enc.EncodeToString([]byte(claims))
-	return text + "." + enc.EncodeToString(ed25519.Sign(key, []byte(text)))
-}
-
 func TestConformanceTokens(t *testing.T) {
 	t.Parallel()
-	public, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKIXPublicKey(public)
-	if err != nil {
-		t.Fatal(err)
-	}
 	keyFile := t.TempDir() + "/key.pem"
-	if err := os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	full, read := signedToken(private, `{"a":"rw"}`), signedToken(private, `{"a":"ro"}`)
+	private := sqld.NewKey(t, keyFile)
+	full, read := sqld.Token(private, `{"a":"rw"}`), sqld.Token(private, `{"a":"ro"}`)
 	real, ours := sqld.ForTest(t, sqld.Options{JWTKeyFile: keyFile}), NewServer(t, Options{Token: full, ReadToken: read})
 
 	const pipelines, cursors = "/v3/pipeline", "/v3/cursor"

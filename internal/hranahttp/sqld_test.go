@@ -3,13 +3,8 @@ package hranahttp
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/base64"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -25,25 +20,13 @@ type signer struct{ key ed25519.PrivateKey }
 
 func sqldWithTokens(t *testing.T) (*sqld.Server, *signer) {
 	t.Helper()
-	public, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKIXPublicKey(public)
-	if err != nil {
-		t.Fatal(err)
-	}
 	file := filepath.Join(t.TempDir(), "key.pem")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	private := sqld.NewKey(t, file)
 	return sqld.ForTest(t, sqld.Options{JWTKeyFile: file}), &signer{private}
 }
 
 func (s *signer) token(access string, expires time.Time) string {
-	enc := base64.RawURLEncoding.EncodeToString
-	text := enc([]byte(`{"alg":"EdDSA","typ":"JWT"}`)) + "." + enc(fmt.Appendf(nil, `{"a":%q,"exp":%d}`, access, expires.Unix()))
-	return text + "." + enc(ed25519.Sign(s.key, []byte(text)))
+	return sqld.Token(s.key, fmt.Sprintf(`{"a":%q,"exp":%d}`, access, expires.Unix()))
 }
 
 // run executes one statement on a stream of its own.

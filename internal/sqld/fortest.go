@@ -1,6 +1,11 @@
 package sqld
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"os"
 	"testing"
@@ -33,4 +38,29 @@ func ForTest(t testing.TB, opts Options) *Server {
 		}
 	})
 	return s
+}
+
+// NewKey writes a public key to file, for Options.JWTKeyFile, and gives the private
+// one, which Token signs with.
+func NewKey(t testing.TB, file string) ed25519.PrivateKey {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return private
+}
+
+// Token is a token with the given claims, in JSON, as sqld checks it.
+func Token(key ed25519.PrivateKey, claims string) string {
+	enc := base64.RawURLEncoding.EncodeToString
+	text := enc([]byte(`{"alg":"EdDSA","typ":"JWT"}`)) + "." + enc([]byte(claims))
+	return text + "." + enc(ed25519.Sign(key, []byte(text)))
 }
