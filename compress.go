@@ -15,13 +15,15 @@ import (
 // A compression is what a Connector with CompressColumns does to statements on
 // their way to the database, and to values on their way back.
 type compression struct {
-	min   int
-	guard bool
-	marks sqltext.Marks // the columns of the Config
+	min       int
+	algorithm frame.Algorithm
+	guard     bool
+	marks     sqltext.Marks // the columns of the Config
 
 	columns map[string]*compressCounters // by the name in the Config
 	others  compressCounters             // of frames whose column is not known
 	byName  map[string]*compressCounters // by a column's name alone, where only one has it
+	by      [frame.Algorithms]frameCounters
 
 	mu     sync.Mutex
 	schema *compressSchema // nil: not known
@@ -36,8 +38,9 @@ func newCompression(cfg *Config) *compression {
 	if len(cfg.CompressColumns) == 0 {
 		return nil
 	}
+	by, _ := algorithm(cfg.CompressAlgorithm) // the Config is valid
 	z := &compression{
-		min: cfg.compressMin(), guard: cfg.compressGuard(), marks: sqltext.Marks{},
+		min: cfg.compressMin(), algorithm: by, guard: cfg.compressGuard(), marks: sqltext.Marks{},
 		columns: map[string]*compressCounters{}, byName: map[string]*compressCounters{},
 	}
 	for _, name := range cfg.CompressColumns {
@@ -173,15 +176,15 @@ func (z *compression) pack(column, asIs string, k frame.Kind, value []byte) []by
 		c.skip(skipLong)
 	default:
 		start := now()
-		f, ok := frame.Compress(k, value)
-		c.packTime.Add(int64(now().Sub(start)))
+		f, ok := frame.Compress(z.algorithm, k, value)
+		took := now().Sub(start)
 		if !ok {
+			c.packTime.Add(int64(took))
 			c.skip(skipGain)
 			return nil
 		}
-		c.stored.Add(1)
-		c.storedFrom.Add(uint64(len(value)))
-		c.storedTo.Add(uint64(len(f)))
+		c.storedOne(len(value), len(f), took)
+		z.by[frame.AlgorithmOf(f)].storedOne(len(value), len(f), took)
 		return f
 	}
 	return nil
@@ -199,10 +202,9 @@ func (z *compression) unpack(column string, b []byte) (driver.Value, error) {
 	if c == nil {
 		c = &z.others
 	}
-	c.unpackTime.Add(int64(now().Sub(start)))
-	c.read.Add(1)
-	c.readFrom.Add(uint64(len(b)))
-	c.readTo.Add(uint64(len(v)))
+	took := now().Sub(start)
+	c.readOne(len(b), len(v), took)
+	z.by[frame.AlgorithmOf(b)].readOne(len(b), len(v), took)
 	if k == frame.Text {
 		return stringOf(v), nil
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/turso-opt/turso-opt/internal/frame"
 	"github.com/turso-opt/turso-opt/internal/sqltext"
 )
 
@@ -13,6 +14,19 @@ func (c *Config) compressMin() int {
 		return DefaultCompressMin
 	}
 	return max(c.CompressMin, 0)
+}
+
+var errAlgorithm = errors.New("want lz4 or zstd")
+
+// algorithm is that of a name.
+func algorithm(name string) (frame.Algorithm, error) {
+	switch name {
+	case "", AlgorithmLZ4:
+		return frame.LZ4, nil
+	case AlgorithmZstd:
+		return frame.Zstd, nil
+	}
+	return 0, errAlgorithm
 }
 
 func (c *Config) compressGuard() bool { return c.CompressGuard == nil || *c.CompressGuard }
@@ -42,6 +56,9 @@ func (c *Config) validateCompression() error {
 	case "", CompressAuto, CompressOff:
 	default:
 		return fmt.Errorf("turso-opt: compress: %w", errCompress)
+	}
+	if _, err := algorithm(c.CompressAlgorithm); err != nil {
+		return fmt.Errorf("turso-opt: compress_algorithm: %w", err)
 	}
 	seen := map[string]bool{}
 	for _, name := range c.CompressColumns {

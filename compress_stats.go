@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/turso-opt/turso-opt/internal/frame"
 	"github.com/turso-opt/turso-opt/internal/hrana"
 )
 
@@ -19,6 +20,10 @@ type CompressionStats struct {
 	// Columns has an entry for each of Config.CompressColumns, by name, and one
 	// with the name "" for frames that were read under another column's name.
 	Columns []ColumnCompression
+	// Algorithms has an entry for each that a value was stored or read by. Together
+	// they are what Columns are, but for the time that was spent on values which did
+	// not get shorter.
+	Algorithms []AlgorithmCompression
 }
 
 // WireStats count the bodies of requests and answers. The heads, TLS and pings are
@@ -56,27 +61,68 @@ func (c *Connector) wireStats(saved uint64) WireStats {
 	return w
 }
 
-// ColumnCompression is one column's share of CompressionStats.
-type ColumnCompression struct {
-	// Column is "table.column" as in the Config.
-	Column string
+// FrameStats count values that are stored compressed, as frames.
+type FrameStats struct {
 	// Stored counts values sent as frames, StoredFrom their bytes before and
 	// StoredTo after it.
 	Stored, StoredFrom, StoredTo uint64
 	// Read counts frames read, ReadFrom their bytes and ReadTo those of their
-	// values. A frame is counted for the column whose name the result's column has.
+	// values.
 	Read, ReadFrom, ReadTo uint64
-	// Skipped counts text and blobs that were stored as they are, by the reason.
-	Skipped map[string]uint64
 	// StoreTime and ReadTime are what compressing and decompressing took.
 	StoreTime, ReadTime time.Duration
 }
 
-// compressCounters are what ColumnCompression is made of.
-type compressCounters struct {
+// ColumnCompression is one column's share of CompressionStats. A frame that is read
+// is counted for the column whose name the result's column has.
+type ColumnCompression struct {
+	// Column is "table.column" as in the Config.
+	Column string
+	FrameStats
+	// Skipped counts text and blobs that were stored as they are, by the reason.
+	Skipped map[string]uint64
+}
+
+// AlgorithmCompression is one algorithm's share of CompressionStats.
+type AlgorithmCompression struct {
+	// Algorithm is AlgorithmLZ4, AlgorithmZstd, or "stored" for values that are in
+	// frames as they are.
+	Algorithm string
+	FrameStats
+}
+
+// frameCounters are what FrameStats are made of.
+type frameCounters struct {
 	stored, storedFrom, storedTo atomic.Uint64
 	read, readFrom, readTo       atomic.Uint64
 	packTime, unpackTime         atomic.Int64
+}
+
+func (c *frameCounters) storedOne(from, to int, took time.Duration) {
+	c.stored.Add(1)
+	c.storedFrom.Add(uint64(from))
+	c.storedTo.Add(uint64(to))
+	c.packTime.Add(int64(took))
+}
+
+func (c *frameCounters) readOne(from, to int, took time.Duration) {
+	c.read.Add(1)
+	c.readFrom.Add(uint64(from))
+	c.readTo.Add(uint64(to))
+	c.unpackTime.Add(int64(took))
+}
+
+func (c *frameCounters) stats() FrameStats {
+	return FrameStats{
+		Stored: c.stored.Load(), StoredFrom: c.storedFrom.Load(), StoredTo: c.storedTo.Load(),
+		Read: c.read.Load(), ReadFrom: c.readFrom.Load(), ReadTo: c.readTo.Load(),
+		StoreTime: time.Duration(c.packTime.Load()), ReadTime: time.Duration(c.unpackTime.Load()),
+	}
+}
+
+// compressCounters are what ColumnCompression is made of.
+type compressCounters struct {
+	frameCounters
 
 	mu      sync.Mutex
 	skipped map[string]uint64
@@ -94,11 +140,7 @@ func (c *compressCounters) skip(why string) {
 func (c *compressCounters) snapshot(name string) ColumnCompression {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return ColumnCompression{
-		Column: name, Stored: c.stored.Load(), StoredFrom: c.storedFrom.Load(), StoredTo: c.storedTo.Load(),
-		Read: c.read.Load(), ReadFrom: c.readFrom.Load(), ReadTo: c.readTo.Load(), Skipped: maps.Clone(c.skipped),
-		StoreTime: time.Duration(c.packTime.Load()), ReadTime: time.Duration(c.unpackTime.Load()),
-	}
+	return ColumnCompression{Column: name, FrameStats: c.stats(), Skipped: maps.Clone(c.skipped)}
 }
 
 func (z *compression) stats() (s CompressionStats) {
@@ -109,5 +151,10 @@ func (z *compression) stats() (s CompressionStats) {
 		s.Columns = append(s.Columns, z.columns[name].snapshot(name))
 	}
 	s.Columns = append(s.Columns, z.others.snapshot(""))
+	for a := range z.by {
+		if n := z.by[a].stats(); n.Stored > 0 || n.Read > 0 {
+			s.Algorithms = append(s.Algorithms, AlgorithmCompression{frame.Algorithm(a).String(), n})
+		}
+	}
 	return s
 }

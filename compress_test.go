@@ -123,7 +123,7 @@ func TestCompressColumns(t *testing.T) {
 		check("null and a number", 12, nil, int64(7))
 
 		// Blobs that look like frames, or are frames, come back as they are.
-		f, _ := frame.Compress(frame.Text, []byte(packable))
+		f, _ := frame.Compress(frame.LZ4, frame.Text, []byte(packable))
 		for i, b := range [][]byte{[]byte(frame.Magic), []byte(frame.Magic + packable), f, f[:len(f)-1]} {
 			mustExec(t, db, "INSERT INTO docs (id, body, raw, title) VALUES (?, ?, ?, ?)", 20+i, "", b, b)
 			check("a blob like a frame", 20+i, "", b)
@@ -257,8 +257,17 @@ func TestCompressFollowsTheSchema(t *testing.T) {
 
 func TestCompressStats(t *testing.T) {
 	inModes(t, []mode{nativeModes[3], otherModes[1]}, func(t *testing.T, e *env) {
-		db := e.open(t, "compress_columns=docs.body,docs.raw,notes.raw", "compress_min=100")
-		mustExec(t, db, compressDocs)
+		mustExec(t, e.open(t), compressDocs)
+		for _, by := range []string{tursoopt.AlgorithmLZ4, tursoopt.AlgorithmZstd} {
+			compressStats(t, e, by)
+		}
+	})
+}
+
+func compressStats(t *testing.T, e *env, by string) {
+	t.Run(by, func(t *testing.T) {
+		db := e.open(t, "compress_columns=docs.body,docs.raw,notes.raw", "compress_min=100", "compress_algorithm="+by)
+		mustExec(t, db, "DELETE FROM docs")
 		random := make([]byte, 200)
 		for i, x := 0, uint64(88172645463325252); i < len(random); i++ {
 			x ^= x << 13
@@ -294,6 +303,52 @@ func TestCompressStats(t *testing.T) {
 		if raw.Stored != 1 || raw.Read != 0 || raw.Skipped["no gain"] != 1 || others.Read != 2 || unused.Stored != 0 {
 			t.Errorf("%+v, %+v, %+v", raw, unused, others)
 		}
+		// What a value is compressed by is counted where it is read, too. The random one
+		// took time and was not compressed.
+		n := s.Compression.Algorithms
+		if len(n) != 1 || n[0].Algorithm != by || n[0].Stored != 2 || n[0].StoredFrom != 2*uint64(len(packable)) || n[0].StoredTo != body.StoredTo+raw.StoredTo ||
+			n[0].Read != 3 || n[0].ReadFrom != body.ReadFrom+others.ReadFrom || n[0].ReadTo != 3*uint64(len(packable)) ||
+			n[0].StoreTime <= 0 || n[0].StoreTime > body.StoreTime+raw.StoreTime || n[0].ReadTime != body.ReadTime+others.ReadTime {
+			t.Errorf("%+v beside %+v", n, all)
+		}
+	})
+}
+
+// Values of both algorithms and plain ones stand in one column, and every Connector
+// with it reads them all.
+func TestCompressAlgorithmsMix(t *testing.T) {
+	inModes(t, []mode{nativeModes[3], otherModes[1]}, func(t *testing.T, e *env) {
+		plain := e.open(t)
+		mustExec(t, plain, compressDocs)
+		mustExec(t, plain, "INSERT INTO docs (id, body) VALUES (0, ?)", packable)
+		dbs := map[string]*sql.DB{}
+		for i, by := range []string{tursoopt.AlgorithmLZ4, tursoopt.AlgorithmZstd} {
+			dbs[by] = e.open(t, "compress_columns=docs.body", "compress_algorithm="+by)
+			mustExec(t, dbs[by], "INSERT INTO docs (id, body) VALUES (?, ?)", 1+i, packable)
+			// A single value's algorithm is its own.
+			mustExec(t, dbs[by], "INSERT INTO docs (id, body) VALUES (?, ?)", 3+i, tursoopt.CompressedWith(tursoopt.AlgorithmZstd, packable))
+		}
+		var marks string
+		if err := plain.QueryRowContext(context.Background(), "SELECT group_concat(hex(substr(body, 10, 1))) FROM docs WHERE id > 0").Scan(&marks); err != nil || marks != "01,02,02,02" {
+			t.Fatalf("the algorithms are %s, %v", marks, err)
+		}
+		for by, db := range dbs {
+			for id, v := range queryAny(t, db, "SELECT body FROM docs ORDER BY id") {
+				if v != packable {
+					t.Errorf("by a Connector with %s: row %d is another", by, id)
+				}
+			}
+			s, _ := tursoopt.StatsOf(db)
+			if n := s.Compression.Algorithms; len(n) != 2 || n[0].Read != 1 || n[1].Read != 3 {
+				t.Errorf("by a Connector with %s: %+v", by, n)
+			}
+		}
+		for id := 1; id < 5; id++ {
+			var got tursoopt.CompressedText
+			if err := plain.QueryRowContext(context.Background(), "SELECT body FROM docs WHERE id = ?", id).Scan(&got); err != nil || string(got) != packable {
+				t.Errorf("row %d: %v", id, err)
+			}
+		}
 	})
 }
 
@@ -301,13 +356,13 @@ func TestCompressRefusesDamage(t *testing.T) {
 	inModes(t, []mode{nativeModes[0], nativeModes[3], otherModes[1]}, func(t *testing.T, e *env) {
 		db, plain := e.open(t, "compress_columns=docs.body"), e.open(t)
 		mustExec(t, db, compressDocs)
-		f, _ := frame.Compress(frame.Text, []byte(packable))
-		newer := bytes.Clone(f)
-		newer[len(frame.Magic)] = 9
+		f, _ := frame.Compress(frame.LZ4, frame.Text, []byte(packable))
+		newer, other := bytes.Clone(f), bytes.Clone(f)
+		newer[len(frame.Magic)], other[len(frame.Magic)+1] = 9, frame.Algorithms
 		for i, c := range []struct {
 			frame []byte
 			want  string
-		}{{f[:len(f)-1], "damaged"}, {f[:12], "cut off"}, {newer, "version 9"}} {
+		}{{f[:len(f)-1], "damaged"}, {f[:12], "cut off"}, {newer, "version 9"}, {other, "which this software does not know"}} {
 			mustExec(t, plain, "INSERT INTO docs (id, body) VALUES (?, ?)", i, c.frame)
 			var s string
 			err := db.QueryRowContext(context.Background(), "SELECT body FROM docs WHERE id = ?", i).Scan(&s)
@@ -319,14 +374,17 @@ func TestCompressRefusesDamage(t *testing.T) {
 }
 
 func TestCompressConfig(t *testing.T) {
-	for _, bad := range []string{"compress_columns=docs", "compress_columns=a.b.c", "compress_columns=.x", "compress_columns=a.", "compress_columns=a.b,A.B", "compress_min=x", "compress_min=3GiB", "compress_guard=maybe"} {
+	for _, bad := range []string{"compress_columns=docs", "compress_columns=a.b.c", "compress_columns=.x", "compress_columns=a.", "compress_columns=a.b,A.B", "compress_min=x", "compress_min=3GiB", "compress_algorithm=gzip", "compress_guard=maybe"} {
 		if _, err := tursoopt.ParseDSN("http://h?" + bad); err == nil {
 			t.Errorf("%s is taken", bad)
 		}
 	}
-	cfg, err := tursoopt.ParseDSN("http://h?compress_columns=docs.body,%20my%20notes.text&compress_min=0&compress_guard=off")
-	if err != nil || !slices.Equal(cfg.CompressColumns, []string{"docs.body", "my notes.text"}) || cfg.CompressMin != -1 || *cfg.CompressGuard {
+	cfg, err := tursoopt.ParseDSN("http://h?compress_columns=docs.body,%20my%20notes.text&compress_min=0&compress_algorithm=zstd&compress_guard=off")
+	if err != nil || !slices.Equal(cfg.CompressColumns, []string{"docs.body", "my notes.text"}) || cfg.CompressMin != -1 || cfg.CompressAlgorithm != tursoopt.AlgorithmZstd || *cfg.CompressGuard {
 		t.Fatalf("%+v, %v", cfg, err)
+	}
+	if _, err := tursoopt.NewConnector(&tursoopt.Config{URL: "http://h", CompressAlgorithm: "LZ4"}); err == nil {
+		t.Error("an algorithm that nobody knows is taken")
 	}
 	again, err := tursoopt.ParseDSN(cfg.FormatDSN())
 	if err != nil || !reflect.DeepEqual(again, cfg) {

@@ -25,9 +25,16 @@ var (
 // as it is, and NULL stays NULL. What has been stored so is read by CompressedText
 // and CompressedBlob, or by a Connector with CompressColumns, which compresses
 // by itself. The database sees a BLOB: it cannot search or compare it.
-func Compressed(v any) driver.Valuer { return compressed{v} }
+func Compressed(v any) driver.Valuer { return compressed{AlgorithmLZ4, v} }
 
-type compressed struct{ v any }
+// CompressedWith is Compressed by another algorithm: AlgorithmLZ4 or AlgorithmZstd.
+// With any other the statement that v is an argument of fails.
+func CompressedWith(algorithm string, v any) driver.Valuer { return compressed{algorithm, v} }
+
+type compressed struct {
+	algorithm string
+	v         any
+}
 
 // Value gives what is stored. Its errors are those of an argument that cannot be
 // stored.
@@ -36,11 +43,15 @@ func (c compressed) Value() (driver.Value, error) {
 	if err != nil {
 		return nil, err
 	}
+	by, err := algorithm(c.algorithm)
+	if err != nil {
+		return nil, fmt.Errorf("turso-opt: algorithm %q: %w", c.algorithm, err)
+	}
 	switch x := v.(type) {
 	case string:
-		return frameText(x)
+		return frameText(by, x)
 	case []byte:
-		return frameBlob(x)
+		return frameBlob(by, x)
 	}
 	return v, nil
 }
@@ -51,7 +62,7 @@ func (c compressed) Value() (driver.Value, error) {
 type CompressedText string
 
 // Value gives what is stored.
-func (t CompressedText) Value() (driver.Value, error) { return frameText(string(t)) }
+func (t CompressedText) Value() (driver.Value, error) { return frameText(frame.LZ4, string(t)) }
 
 // Scan reads text, or a frame. An error says that the value is NULL or neither,
 // or that the frame is damaged.
@@ -77,7 +88,7 @@ func (t *CompressedText) Scan(src any) error {
 type CompressedBlob []byte
 
 // Value gives what is stored.
-func (b CompressedBlob) Value() (driver.Value, error) { return frameBlob(b) }
+func (b CompressedBlob) Value() (driver.Value, error) { return frameBlob(frame.LZ4, b) }
 
 // Scan reads a blob, text, NULL, or a frame. An error says that the value is
 // neither, or that the frame is damaged.
@@ -111,22 +122,22 @@ func unframe(b []byte) (frame.Kind, []byte, error) {
 	return k, v, nil
 }
 
-func frameText(s string) (driver.Value, error) {
+func frameText(by frame.Algorithm, s string) (driver.Value, error) {
 	if len(s) < DefaultCompressMin {
 		return s, nil
 	}
-	if f, ok := frame.Compress(frame.Text, bytesOf(s)); ok {
+	if f, ok := frame.Compress(by, frame.Text, bytesOf(s)); ok {
 		return f, nil
 	}
 	return s, nil
 }
 
-func frameBlob(b []byte) (driver.Value, error) {
+func frameBlob(by frame.Algorithm, b []byte) (driver.Value, error) {
 	switch {
 	case b == nil:
 		return nil, nil
 	case len(b) >= DefaultCompressMin:
-		if f, ok := frame.Compress(frame.Blob, b); ok {
+		if f, ok := frame.Compress(by, frame.Blob, b); ok {
 			return f, nil
 		}
 	}

@@ -96,6 +96,9 @@ func TestCompressedRefusesWhatIsDamaged(t *testing.T) {
 	if err := blob.Scan(int64(1)); err == nil {
 		t.Error("a number is a blob")
 	}
+	if _, err := tursoopt.CompressedWith("gzip", packable).Value(); err == nil || !strings.Contains(err.Error(), "gzip") {
+		t.Errorf("an algorithm that nobody knows: %v", err)
+	}
 	if _, err := tursoopt.Compressed(struct{}{}).Value(); err == nil {
 		t.Error("a struct can be stored")
 	}

@@ -51,6 +51,15 @@ const (
 	CompressOff = "off"
 )
 
+// Values of Config.CompressAlgorithm, and what CompressedWith takes.
+const (
+	// AlgorithmLZ4 takes hardly any time to decompress; the default.
+	AlgorithmLZ4 = "lz4"
+	// AlgorithmZstd makes values smaller by a quarter more, and takes some 4 ns for
+	// each byte of a value to decompress.
+	AlgorithmZstd = "zstd"
+)
+
 // TxLock is the lock that BEGIN takes.
 type TxLock uint8
 
@@ -171,8 +180,12 @@ type Config struct {
 	// Compress is CompressAuto or CompressOff, and about answers on their way.
 	Compress string
 	// CompressColumns are columns, as "table.column", whose text and blobs are
-	// stored as LZ4 frames. See docs/compression.md.
+	// stored as compressed frames. See docs/compression.md.
 	CompressColumns []string
+	// CompressAlgorithm is AlgorithmLZ4 or AlgorithmZstd, and what values of
+	// CompressColumns are compressed by; empty means AlgorithmLZ4. Frames of both are
+	// read, whatever it is.
+	CompressAlgorithm string
 	// CompressMin is the length in bytes from which a value of CompressColumns is
 	// compressed: zero means DefaultCompressMin, negative any length (0 in a DSN).
 	CompressMin int

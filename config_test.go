@@ -50,6 +50,7 @@ var settings = map[string]setting{
 	"parse_time":             {"ParseTime", "off", "on"},
 	"compress":               {"Compress", "off", tursoopt.CompressAuto},
 	"compress_columns":       {"CompressColumns", "docs.body", "none"},
+	"compress_algorithm":     {"CompressAlgorithm", "zstd", tursoopt.AlgorithmLZ4},
 	"compress_min":           {"CompressMin", "4KiB", "1KiB"},
 	"compress_guard":         {"CompressGuard", "off", "on"},
 	"keepalive":              {"KeepAlive", "10s", "auto"},

@@ -18,7 +18,7 @@ var dsnParams = []string{
 	"stmt_cache", "coalesce", "group_commit", "lanes",
 	"cache", "cache_lease", "cache_ttl", "cache_table_ttl", "stale_while_revalidate", "keepalive", "stale_after", "ping_timeout", "keepalive_idle_stop", "warm_conns",
 	"pool_min", "pool_max", "retry", "_txlock", "connect_timeout", "timeout", "parse_time",
-	"compress", "compress_columns", "compress_min", "compress_guard",
+	"compress", "compress_columns", "compress_algorithm", "compress_min", "compress_guard",
 }
 
 // sqliteParams are those of SQLite's own URI file names.
@@ -212,6 +212,10 @@ func (c *Config) set(name, value string) (err error) {
 		c.Compress, err = parseCompress(value)
 	case "compress_columns":
 		c.CompressColumns = parseColumns(value)
+	case "compress_algorithm":
+		if _, err = algorithm(value); err == nil {
+			c.CompressAlgorithm = value
+		}
 	case "compress_min":
 		n, serr := parseSize(value)
 		if serr != nil || n > math.MaxInt32 {
@@ -321,6 +325,7 @@ func (c *Config) FormatDSN() string {
 	add("parse_time", formatSwitch(c.ParseTime, "on", "off"))
 	add("compress", c.Compress)
 	add("compress_columns", strings.Join(c.CompressColumns, ","))
+	add("compress_algorithm", c.CompressAlgorithm)
 	if c.CompressMin != 0 {
 		add("compress_min", formatSize(int64(c.CompressMin)))
 	}

@@ -26,7 +26,7 @@ var proven = []proof{
 	{"Config", "PingTimeout", "TestPingTimeoutIsAsConfigured"},
 	{"Config", "ParseTime", "TestParseTimeOff"},
 	{"Config", "Compress", "TestCompressOff"},
-	{"Config", "CompressColumns CompressMin", "TestCompressStats"},
+	{"Config", "CompressColumns CompressAlgorithm CompressMin", "TestCompressStats"},
 	{"Config", "CompressGuard", "TestCompressGuard"},
 	{"Config", "PoolMin PoolMax PoolInterval PoolUp PoolDown PoolCooldown", "TestPoolOptions"},
 	{"Config", "FileOptions", "TestFileOptions"},
@@ -48,7 +48,7 @@ var proven = []proof{
 
 	{"DSN", `authToken auth_token jwt tls remote_encryption_key proxy base encoding stmt_cache coalesce group_commit lanes
 		cache cache_lease cache_ttl cache_table_ttl stale_while_revalidate keepalive stale_after ping_timeout keepalive_idle_stop warm_conns
-		pool_min pool_max retry _txlock connect_timeout timeout parse_time compress compress_columns compress_min compress_guard`, "TestConfigFields"},
+		pool_min pool_max retry _txlock connect_timeout timeout parse_time compress compress_columns compress_algorithm compress_min compress_guard`, "TestConfigFields"},
 
 	{"TxOptions", "ReadOnly", "TestTxReadOnly"},
 	{"TxOptions", "Pipelined", "TestPipelinedTransactionIsOneRoundTrip"},
@@ -106,7 +106,9 @@ var proven = []proof{
 	{"Stats.Compression.Wire", "Sent Skipped Answers Answers.Encoding Answers.Coding Answers.Count Answers.Received Answers.Raw Answers.Time", "TestCompressOnASlowPath"},
 	{"Stats.Compression.Wire", "TextSaved", "TestTextSavedIsFed"},
 	{"Stats.Compression", `Columns Columns.Column Columns.Stored Columns.StoredFrom Columns.StoredTo Columns.Read Columns.ReadFrom Columns.ReadTo
-		Columns.Skipped Columns.StoreTime Columns.ReadTime`, "TestCompressStats"},
+		Columns.Skipped Columns.StoreTime Columns.ReadTime
+		Algorithms Algorithms.Algorithm Algorithms.Stored Algorithms.StoredFrom Algorithms.StoredTo Algorithms.Read Algorithms.ReadFrom Algorithms.ReadTo
+		Algorithms.StoreTime Algorithms.ReadTime`, "TestCompressStats"},
 
 	{"Stats.Cache", "Hits Misses Stale Expired Coalesced Fills Refused TooLarge Bytes Evictions", "TestCacheStatsByTextAndTable"},
 	{"Stats.Cache", "Entries Volatile ByCalls Texts.Volatile Tables.Volatile", "TestCacheStatsAreFed"},

@@ -14,11 +14,11 @@ import (
 const compressAbout = `
 Usage: turso-opt compress estimate|rewrite|undo [DSN] [flags]
 
-estimate samples a database and says for each column what compress_columns would save,
-and what in the schema it would break. It only reads.
+estimate samples a database and says for each column what compress_columns would save by
+LZ4 and by zstd, and what in the schema it would break. It only reads.
 
-rewrite compresses what is already stored in the columns that --columns names, and undo
-gives them back their plain values. Both work in small transactions, can be stopped at any
+rewrite compresses what is already stored in the columns that --columns names, also what
+another algorithm has, and undo gives them back their plain values. Both work in small transactions, can be stopped at any
 time, and go on from there when they are run again; a program may use the database
 meanwhile, if it has these columns in compress_columns. The table turso_opt_compress holds
 how far they have come, and is gone when they are done.
@@ -35,6 +35,7 @@ func (a *app) compress(ctx context.Context, args []string) error {
 	f.IntVar(&o.Rows, "rows", 100, "how many `rows` one transaction looks at")
 	f.BoolVar(&o.DryRun, "dry-run", false, "count, and change nothing")
 	f.BoolVar(&o.Force, "force", false, "convert a column although the schema uses it, or a trigger runs")
+	by := f.String("algorithm", "", "`lz4 or zstd`, what rewrite compresses by (default lz4, or the DSN's)")
 	rest, err := f.parse(args, 2, a.stdout)
 	if err != nil {
 		return err
@@ -65,6 +66,13 @@ func (a *app) compress(ctx context.Context, args []string) error {
 		return usagef("%v", err)
 	case err != nil:
 		return err
+	}
+	switch *by {
+	case "":
+	case tursoopt.AlgorithmLZ4, tursoopt.AlgorithmZstd:
+		o.Config.CompressAlgorithm = *by
+	default:
+		return usagef("--algorithm: want lz4 or zstd")
 	}
 	if o.Columns = o.Config.CompressColumns; *columns != "" {
 		o.Columns = splitList(*columns)

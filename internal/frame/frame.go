@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
-
-	"github.com/pierrec/lz4/v4"
 )
 
 // Magic is what a frame begins with. No text in UTF-8 does.
@@ -42,7 +40,13 @@ const (
 	Stored Algorithm = 0
 	// LZ4: as one LZ4 block, without LZ4's own frame.
 	LZ4 Algorithm = 1
+	// Zstd: as a Zstandard frame without a dictionary.
+	Zstd Algorithm = 2
+	// Algorithms is how many there are.
+	Algorithms = 3
 )
+
+func (a Algorithm) String() string { return [Algorithms]string{"stored", "lz4", "zstd"}[a] }
 
 // A Kind is what the value was.
 type Kind uint8
@@ -56,14 +60,17 @@ const (
 // frame that claims a longer one is refused before any memory is taken for it.
 const MaxLength = 64 << 20
 
-// maxRatio is how much longer than its block LZ4 can make a value: each byte of
-// a length adds 255 at most.
+// maxRatio is how much longer than its payload a value may be. More LZ4 cannot
+// make of it, since each byte of a length adds 255 at most. Zstandard can, some
+// thousand times more, and so is not used for a value that gets that short: what a
+// few bytes may make a reader take is bounded for both alike.
 const maxRatio = 255
 
 // An Error is why a frame cannot be read. It quotes nothing of the value.
 type Error struct {
 	Reason string
-	// Newer: the frame was written by a later version of this software.
+	// Newer: the frame was written by a later version of this software, if it is not
+	// damaged where it says so.
 	Newer bool
 }
 
@@ -76,31 +83,24 @@ func Is(b []byte) bool {
 	return len(b) >= len(Magic) && string(b[:len(Magic)]) == Magic
 }
 
-// depth is how many earlier places with the same beginning are looked at for each
-// place of a value. A value is written once, stored, and read many times, so LZ4's
-// thorough search is worth it: JSON of 1 to 16 KB gets to 23 % of its length where
-// the quick one gets to 26 %, for 5 ns more a byte. From 16 on more of it takes
-// time and gives nothing below 16 KB.
-const depth = 16
-
-// Compress gives value as a frame with an LZ4 block. ok is false if that would
-// not be shorter than the value, or the value is longer than MaxLength. The
-// value is not kept.
-func Compress(k Kind, value []byte) (frame []byte, ok bool) {
+// Compress gives value as a frame, compressed by LZ4 or Zstd. A value that Zstd
+// makes shorter than may be is compressed by LZ4. ok is false if the frame would not
+// be shorter than the value, or the value is longer than MaxLength. The value is
+// not kept.
+func Compress(a Algorithm, k Kind, value []byte) (frame []byte, ok bool) {
 	if len(value) <= HeaderSize || len(value) > MaxLength {
 		return nil, false
 	}
-	// A block that does not fit in here would save nothing: LZ4 gives up then.
-	frame = make([]byte, len(value)-1)
-	n, err := lz4.CompressBlockHC(value, frame[HeaderSize:], depth, nil, nil)
-	if err != nil || n == 0 {
+	if a == Zstd {
+		frame = zstdFrame(value)
+	}
+	if a != Zstd || len(value) > maxRatio*(len(frame)-HeaderSize) {
+		a, frame = LZ4, lz4Frame(value)
+	}
+	if frame == nil || len(frame) >= len(value) {
 		return nil, false
 	}
-	frame = frame[:HeaderSize+n]
-	header(frame, LZ4, k, value)
-	if len(frame) < cap(frame)/2 {
-		frame = append(make([]byte, 0, len(frame)), frame...) // whoever keeps it keeps no more
-	}
+	header(frame, a, k, value)
 	return frame, true
 }
 
@@ -128,6 +128,10 @@ func header(frame []byte, a Algorithm, k Kind, value []byte) {
 func checksum(frame, value []byte) uint32 {
 	return crc32.Update(crc32.ChecksumIEEE(frame[:atChecksum]), crc32.IEEETable, value)
 }
+
+// AlgorithmOf is that of a frame which Compress, Escape or Decode has to do with and
+// found no fault in.
+func AlgorithmOf(frame []byte) Algorithm { return Algorithm(frame[atAlgorithm]) }
 
 // A Header is what a frame says of its value.
 type Header struct {
@@ -159,12 +163,13 @@ func ReadHeader(frame []byte) (h Header, err error) {
 		if length != payload {
 			return h, bad("the frame holds %d bytes, and its header says %d", payload, length)
 		}
-	case LZ4:
+	case LZ4, Zstd:
 		if length > MaxLength || length > payload*maxRatio {
 			return h, bad("the frame claims %d bytes, more than its %d can hold", length, payload)
 		}
 	default:
-		return h, bad("the frame's header is damaged: there is no algorithm %d", h.Algorithm)
+		return h, &Error{Newer: true, Reason: fmt.Sprintf("the frame is of algorithm %d, which this software does not know: a later version has written it, or it is damaged",
+			h.Algorithm)}
 	}
 	h.Length = int(length)
 	return h, nil
@@ -178,11 +183,17 @@ func Decode(frame []byte) (Kind, []byte, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	value := make([]byte, h.Length)
-	if h.Algorithm == Stored {
-		copy(value, frame[HeaderSize:])
-	} else if n, err := lz4.UncompressBlock(frame[HeaderSize:], value); err != nil || n != h.Length {
-		return 0, nil, bad("the frame's block is damaged or cut off")
+	value, ok := make([]byte, h.Length), true
+	switch payload := frame[HeaderSize:]; h.Algorithm {
+	case Stored:
+		copy(value, payload)
+	case LZ4:
+		ok = unLZ4(value, payload)
+	case Zstd:
+		value, ok = unZstd(value, payload)
+	}
+	if !ok {
+		return 0, nil, bad("the frame's payload is damaged or cut off")
 	}
 	if binary.LittleEndian.Uint32(frame[atChecksum:]) != checksum(frame, value) {
 		return 0, nil, bad("the frame is damaged: its checksum is another")

@@ -190,7 +190,7 @@ func (c *conversion) read(ctx context.Context, from reader, at int64) (next int6
 // convert is a value as it is to be; ok is false if that is as it is.
 func (c *conversion) convert(row int64, v any) (now any, ok bool) {
 	if !c.undo {
-		f, n, ok := packed(v, c.Min)
+		f, n, ok := packed(algorithms[c.Config.CompressAlgorithm], v, c.Min)
 		if ok {
 			c.from += int64(n)
 			c.to += int64(len(f))

@@ -10,6 +10,7 @@ import (
 
 	tursoopt "github.com/turso-opt/turso-opt"
 	"github.com/turso-opt/turso-opt/cmd/turso-opt/internal/ui"
+	"github.com/turso-opt/turso-opt/internal/frame"
 )
 
 // probe is how many rows are read at each place that a sample looks at.
@@ -31,28 +32,37 @@ func Estimate(ctx context.Context, o Options, out io.Writer) error {
 		}
 	}
 	t := ui.Table{Left: 1}
-	t.Add("column", "rows seen", "of them smaller", "bytes", "compressed", "saved")
+	t.Add("column", "rows seen", "of them smaller", "bytes", "by LZ4", "saved", "by zstd", "saved")
 	var broken []string
 	for _, c := range columns {
 		values, err := o.sample(ctx, db, c)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c, err)
 		}
-		var from, to, smaller int64
-		for _, v := range values {
-			f, n, ok := packed(v, o.Min)
-			from += int64(n)
-			if ok {
-				smaller++
-				n = len(f)
+		var smaller int64
+		var cells []string
+		for _, by := range []frame.Algorithm{frame.LZ4, frame.Zstd} {
+			var from, to, n int64
+			for _, v := range values {
+				f, before, ok := packed(by, v, o.Min)
+				from += int64(before)
+				if ok {
+					n++
+					before = len(f)
+				}
+				to += int64(before)
 			}
-			to += int64(n)
+			saved := "-"
+			if from > 0 {
+				saved = fmt.Sprintf("%.0f %%", 100*(1-float64(to)/float64(from)))
+			}
+			if cells == nil {
+				cells = []string{ui.Thousands(from)}
+			}
+			cells = append(cells, ui.Thousands(to), saved)
+			smaller = max(smaller, n)
 		}
-		saved := "-"
-		if from > 0 {
-			saved = fmt.Sprintf("%.0f %%", 100*(1-float64(to)/float64(from)))
-		}
-		t.Add(c.String(), ui.Thousands(int64(len(values))), ui.Thousands(smaller), ui.Thousands(from), ui.Thousands(to), saved)
+		t.Add(append([]string{c.String(), ui.Thousands(int64(len(values))), ui.Thousands(smaller)}, cells...)...)
 		if smaller == 0 {
 			continue // nobody would compress it
 		}

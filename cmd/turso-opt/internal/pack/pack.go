@@ -16,8 +16,8 @@ import (
 
 // Options say what is done, and to what.
 type Options struct {
-	// Config is the database's. Its CompressColumns are left out: what is stored
-	// has to be seen as it is.
+	// Config is the database's, and its CompressAlgorithm what rewrite compresses by.
+	// Its CompressColumns are left out: what is stored has to be seen as it is.
 	Config *tursoopt.Config
 	// Columns are "table.column"; estimate takes all if there is none.
 	Columns []string
@@ -210,22 +210,27 @@ func Doubts(ctx context.Context, cfg *tursoopt.Config) (missing, broken []string
 // quote makes an identifier of a name.
 func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
 
-// packed is a value as it would be stored; ok is false if that is as it is.
-func packed(v any, least int) (f []byte, from int, ok bool) {
+// packed is a value as it would be stored; ok is false if that is as it is. A frame
+// is compressed again if it is another algorithm's.
+func packed(by frame.Algorithm, v any, least int) (f []byte, from int, ok bool) {
 	switch x := v.(type) {
 	case string:
 		if len(x) >= least {
-			f, ok = frame.Compress(frame.Text, []byte(x))
+			f, ok = frame.Compress(by, frame.Text, []byte(x))
 		}
 		return f, len(x), ok
 	case []byte:
 		if frame.Is(x) {
-			if _, _, err := frame.Decode(x); err == nil {
-				return nil, len(x), false // it is one
+			if k, plain, err := frame.Decode(x); err == nil { // it is one
+				if is := frame.AlgorithmOf(x); is != by && is != frame.Stored {
+					f, ok = frame.Compress(by, k, plain)
+					ok = ok && frame.AlgorithmOf(f) == by
+				}
+				return f, len(x), ok
 			}
 		}
 		if len(x) >= least {
-			f, ok = frame.Compress(frame.Blob, x)
+			f, ok = frame.Compress(by, frame.Blob, x)
 		}
 		if !ok && frame.Is(x) {
 			var err error
@@ -236,3 +241,6 @@ func packed(v any, least int) (f []byte, from int, ok bool) {
 	}
 	return nil, 0, false
 }
+
+// algorithms are those that values can be compressed by.
+var algorithms = map[string]frame.Algorithm{"": frame.LZ4, tursoopt.AlgorithmLZ4: frame.LZ4, tursoopt.AlgorithmZstd: frame.Zstd}

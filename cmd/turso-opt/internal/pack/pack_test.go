@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -34,7 +35,7 @@ func filled(t *testing.T, columns ...string) (*sql.DB, Options) {
 		}
 	})
 	exec(t, db, "CREATE TABLE docs (id INTEGER PRIMARY KEY, title TEXT, body TEXT, n INTEGER)")
-	f, _ := frame.Compress(frame.Text, []byte(text))
+	f, _ := frame.Compress(frame.LZ4, frame.Text, []byte(text))
 	for i := range 25 {
 		exec(t, db, "INSERT INTO docs VALUES (?, ?, ?, ?)", i*3-9, "title", text+strings.Repeat("x", i), i)
 	}
@@ -114,6 +115,23 @@ func TestRewriteAndUndo(t *testing.T) {
 	}
 	if err := Rewrite(t.Context(), o, &out); err != nil || count(t, db, frames) != 28 {
 		t.Errorf("twice: %v", err)
+	}
+	// Another algorithm changes all but what is only put into a frame, and both ways.
+	before = bodies(t, db)
+	for _, by := range []string{tursoopt.AlgorithmZstd, tursoopt.AlgorithmLZ4} {
+		o.Config.CompressAlgorithm = by
+		if err := Rewrite(t.Context(), o, &out); err != nil {
+			t.Fatal(err)
+		}
+		if n := count(t, db, fmt.Sprintf("SELECT count(*) FROM docs WHERE substr(body, 10, 1) = x'%02x'", uint8(algorithms[by]))); n != 27 {
+			t.Errorf("%d frames by %s, want 27", n, by)
+		}
+		if got := bodies(t, knows); !reflect.DeepEqual(got, want) {
+			t.Errorf("by %s it is read as %.100v", by, got)
+		}
+	}
+	if got := bodies(t, db); !reflect.DeepEqual(got, before) {
+		t.Error("there and back it is stored otherwise")
 	}
 	if err := Undo(t.Context(), o, &out); err != nil {
 		t.Fatal(err)
