@@ -12,14 +12,15 @@ import (
 )
 
 // compressingSide stores the documents' bodies compressed.
-func compressingSide(name string) Side {
+func compressingSide(name, algorithm string) Side {
 	return Side{Name: name, open: openOurs, tune: func(cfg *tursoopt.Config, w World) {
-		cfg.CompressColumns = []string{w.table("docs") + "." + bodyColumn}
+		cfg.CompressColumns, cfg.CompressAlgorithm = []string{w.table("docs") + "." + bodyColumn}, algorithm
 	}}
 }
 
 var (
-	compressing  = compressingSide("ours, compress_columns")
+	compressing  = compressingSide("ours, compress_columns", "")
+	byZstd       = compressingSide("ours, zstd", tursoopt.AlgorithmZstd)
 	uncompressed = oursWith("ours, compress=off", func(c *tursoopt.Config) { c.Compress = tursoopt.CompressOff })
 )
 
@@ -62,23 +63,26 @@ func frameShrink(size int) Figure {
 }
 
 const compressAbout = "Each operation writes a document of 1 to 16 KB (an order with its items, in JSON), reads it back, and lists 100 rows of four columns, by one goroutine. " +
-	"\"ours\" has the defaults, \"ours, compress_columns\" stores the documents as LZ4 frames, and \"ours, compress=off\" neither does that nor asks for compressed answers. " +
+	"\"ours\" has the defaults, \"ours, compress_columns\" stores the documents as LZ4 frames, \"ours, zstd\" with compress_algorithm=zstd as Zstandard ones, and \"ours, compress=off\" neither does that nor asks for compressed answers. " +
 	"The base always asks for gzip, and sends two requests for a statement. No server takes a compressed request, so what is written is smaller only as frames. "
 
 // compressScenario is the row of compression at one bandwidth.
 func compressScenario(mbit int, about string, fewer float64) *Scenario {
-	sides := []Side{Base, compressing, Ours, uncompressed}
+	sides := []Side{Base, compressing, byZstd, Ours, uncompressed}
 	s := &Scenario{
 		ID: fmt.Sprintf("14-%d", mbit), Name: fmt.Sprintf("compression-%d", mbit), Title: fmt.Sprintf("documents and lists, %s, RTT 0", bandwidth(mbit)),
 		About: compressAbout + about, Mbit: mbit, Setup: Documents, Work: mixedDocuments, Sides: sides,
 	}
-	bytes := ratio(compressing, Base, WireBytes)
+	bytes := ratio(byZstd, Base, WireBytes)
 	if fewer > 0 {
 		bytes = bytes.atMost(1 - fewer)
 	}
-	s.Figures = append(s.Figures, bytes, ratio(compressing, uncompressed, WireBytes), ratio(Ours, Base, WireBytes))
+	s.Figures = append(s.Figures, bytes, ratio(compressing, Base, WireBytes), ratio(byZstd, uncompressed, WireBytes), ratio(compressing, uncompressed, WireBytes),
+		ratio(Ours, Base, WireBytes))
 	for _, name := range []string{writeCase, readCase, listCase} {
-		s.Figures = append(s.Figures, ratio(compressing, uncompressed, caseP50(name)).atMost(noise), ratio(Ours, uncompressed, caseP50(name)).atMost(noise))
+		for _, side := range []Side{byZstd, compressing, Ours} {
+			s.Figures = append(s.Figures, ratio(side, uncompressed, caseP50(name)).atMost(noise))
+		}
 	}
 	for _, name := range []string{writeCase, readCase, listCase} {
 		s.Figures = append(s.Figures, both(caseP50(name), sides...)...)
@@ -93,8 +97,8 @@ func compressScenario(mbit int, about string, fewer float64) *Scenario {
 func scanScenario(mbit int, figures ...Figure) *Scenario {
 	s := &Scenario{
 		ID: fmt.Sprintf("scan-documents-%d", mbit), Name: fmt.Sprintf("documents-%d", mbit), Title: fmt.Sprintf("scan of 1,000 compressed documents of 4 KB, %s", bandwidth(mbit)),
-		About: "One SELECT of 1,000 documents of 4 KB, every value read and compared, from a table that was written with compress_columns and from one that was not.",
-		Mbit:  mbit, Setup: Documents, Work: scanDocuments, Sides: []Side{compressing, uncompressed}, Figures: figures,
+		About: "One SELECT of 1,000 documents of 4 KB, every value read and compared, from a table that was written with compress_columns, by LZ4 and by Zstandard, and from one that was not.",
+		Mbit:  mbit, Setup: Documents, Work: scanDocuments, Sides: []Side{compressing, byZstd, uncompressed}, Figures: figures,
 	}
 	if mbit == 0 {
 		s.Counted = 2
@@ -121,7 +125,7 @@ var compressScenarios = []*Scenario{
 	compressScenario(100, "At this bandwidth gzip is worth its time for documents, and hardly for a list.", fewerBytes),
 	compressScenario(1000, "At this bandwidth gzip takes the server longer than the path takes for what it saves, so it is not asked for; the base asks for it all the same. "+
 		"The number of bytes has no goal here: more of them take less time.", 0),
-	scanScenario(0, ratio(compressing, uncompressed, CPU).atMost(1.1), frameShrink(1<<10).atLeast(0.35).always(), frameShrink(16<<10).atLeast(0.6).always()),
-	scanScenario(100, ratio(compressing, uncompressed, P50).atMost(1)),
-	scanScenario(10, ratio(compressing, uncompressed, P50).atMost(1)),
+	scanScenario(0, ratio(compressing, uncompressed, CPU).atMost(1.1), ratio(byZstd, uncompressed, CPU), frameShrink(1<<10).atLeast(0.35).always(), frameShrink(16<<10).atLeast(0.6).always()),
+	scanScenario(100, ratio(compressing, uncompressed, P50).atMost(1), ratio(byZstd, uncompressed, P50).atMost(1), ratio(byZstd, uncompressed, CPU)),
+	scanScenario(10, ratio(compressing, uncompressed, P50).atMost(1), ratio(byZstd, uncompressed, P50).atMost(1)),
 }
