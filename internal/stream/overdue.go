@@ -59,7 +59,7 @@ const (
 // An underway is a Stream's request under way, as long as it is looked after.
 type underway struct {
 	prev, next *Stream
-	leash      hranahttp.Leash
+	leash      *hranahttp.Leash
 	since      time.Time
 	ctx        context.Context
 	plan       *Plan
@@ -81,6 +81,7 @@ type rescue struct {
 	plan   *Plan // of a read that is sent again, its own; nil for another
 	name   streamName
 	done   chan struct{} // closed when it has ended
+	left   bool          // its request's caller has left meanwhile
 
 	// What has become of it: of the read, or of the baton.
 	outcome *Outcome
@@ -104,9 +105,12 @@ func (o *overdue) init(p *Pool, patience time.Duration) {
 // on any stream, and twice. It gives the Leash to send it on; nil if nothing could be
 // done about it.
 func (o *overdue) begin(ctx context.Context, s *Stream, p *Plan, moves bool) *hranahttp.Leash {
-	w, name := &s.wait, streamName{s.baton, s.ep, s.level}
+	w, name := &s.wait, s.name()
 	if o.patience <= 0 || o.pool.budget == nil || s.beside || !moves && !askable(name) {
 		return nil
+	}
+	if w.leash == nil {
+		w.leash = new(hranahttp.Leash)
 	}
 	w.leash.Reset()
 	now := time.Now()
@@ -121,7 +125,7 @@ func (o *overdue) begin(ctx context.Context, s *Stream, p *Plan, moves bool) *hr
 	}
 	o.last = s
 	o.arm()
-	return &w.leash
+	return w.leash
 }
 
 // moves tells whether a plan may run on any stream, and twice.
@@ -149,24 +153,48 @@ func (o *overdue) end(s *Stream, failed bool) *rescue {
 	}
 	r, ctx := w.rescue, w.ctx
 	w.prev, w.next, w.rescue, w.ctx, w.plan = nil, nil, nil, nil, nil
+	if failed && ctx.Err() != nil {
+		w.leash = nil // the request may still be on it
+	}
 	o.mu.Unlock()
 	if r == nil {
 		return nil
 	}
-	defer r.cancel()
-	if r.plan != nil {
-		return r
+	if r.plan == nil && failed {
+		// Were the baton taken just now, the refusal of the request would not be the end
+		// of its stream.
+		select {
+		case <-r.done:
+		case <-ctx.Done():
+			o.leave(r)
+			return nil
+		}
 	}
-	if !failed {
+	r.cancel()
+	if r.plan == nil && !failed {
 		return nil
 	}
-	// Were the baton taken just now, the refusal of the request would not be the end
-	// of its stream.
+	return r
+}
+
+// leave is for a caller whose context has ended while a baton was being presented. If
+// the server takes it, the next one is in that answer, and nobody else has it.
+func (o *overdue) leave(r *rescue) {
+	o.mu.Lock()
+	r.left = true
+	reply := r.reply
+	o.mu.Unlock()
 	select {
-	case <-r.done:
-		return r
-	case <-ctx.Done():
-		return nil
+	case <-r.done: // just now
+		r.cancel()
+		o.endLeft(r, reply)
+	default:
+	}
+}
+
+func (o *overdue) endLeft(r *rescue, reply *hranahttp.Reply) {
+	if reply != nil {
+		o.pool.closeLater(streamName{reply.Baton, reply.Endpoint, r.name.level}, true, nil)
 	}
 }
 
@@ -246,7 +274,11 @@ func (o *overdue) prepare(s *Stream) *rescue {
 		o.out++
 		r.plan = w.plan.copied()
 	}
-	r.ctx, r.cancel = context.WithCancel(w.ctx)
+	ctx := w.ctx
+	if r.plan == nil {
+		ctx = context.WithoutCancel(ctx)
+	}
+	r.ctx, r.cancel = context.WithCancel(ctx)
 	w.rescue = r
 	return r
 }
@@ -348,6 +380,10 @@ func (o *overdue) finish(r *rescue, outcome *Outcome, reply *hranahttp.Reply) {
 	case w.rescue != r: // its request has ended
 		if r.plan == nil {
 			r.reply = reply // and waits for this
+		}
+		if r.left {
+			o.endLeft(r, reply)
+			r.cancel()
 		}
 	case outcome != nil || reply != nil:
 		r.outcome, r.reply = outcome, reply

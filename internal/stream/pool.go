@@ -8,7 +8,6 @@ import (
 
 	"github.com/turso-opt/turso-opt/internal/exec"
 	"github.com/turso-opt/turso-opt/internal/histogram"
-	"github.com/turso-opt/turso-opt/internal/hrana"
 	"github.com/turso-opt/turso-opt/internal/hranahttp"
 	"github.com/turso-opt/turso-opt/internal/limit"
 )
@@ -49,6 +48,8 @@ type Pool struct {
 	schema atomic.Uint64
 	// noClose: the server, of version 2, does not know close.
 	noClose atomic.Bool
+	// ending is how many streams of requests without answers are being ended.
+	ending atomic.Int64
 	// closing is closed by Close: what is done beside and can be left ends then.
 	closing   chan struct{}
 	closeOnce sync.Once
@@ -154,7 +155,7 @@ func (p *Pool) takeFor(n need, leavesGood bool) (s *Stream, keep bool) {
 		old := p.free[0]
 		p.free = append(p.free[:0], p.free[1:]...)
 		p.kept--
-		p.closeLater(old.baton, old.ep, old.level, false, nil)
+		p.closeLater(streamName{old.baton, old.ep, old.level}, false, nil)
 	}
 	keep = p.kept < maxKept && (leavesGood || len(p.free) == 0)
 	if keep {
@@ -333,60 +334,6 @@ func ownRowid(stmt *exec.Stmt, r *exec.Result, before int64) {
 		r.LastInsertID = 0
 	case r.LastInsertID == before && !stmt.Note.SetsRowid.Load():
 		r.LastInsertID = 0
-	}
-}
-
-// endLate returns what happens to a stream when the answer to an abandoned
-// request comes in: nobody holds it any more, so it is closed, and also is called
-// after that.
-func (p *Pool) endLate(level hranahttp.Level, also func()) func(*hranahttp.Reply, error) {
-	return func(reply *hranahttp.Reply, err error) {
-		switch {
-		case err == nil:
-			p.closeLater(reply.Baton, reply.Endpoint, level, true, also)
-		case also != nil:
-			also()
-		}
-	}
-}
-
-// closeLater tells the server, beside whatever the caller does, that a stream
-// will not be used again; open: a transaction may be open on it. What fails there
-// is gone after 10 s by itself. then, if it is not nil, is called when all of that
-// is over.
-//
-// Version 2 has close as well, but the smallest servers do not know it. They are
-// asked once, and transactions are rolled back before.
-func (p *Pool) closeLater(baton string, ep *hranahttp.Endpoint, level hranahttp.Level, open bool, then func()) {
-	if then == nil {
-		then = func() {}
-	}
-	if now := p.client.Level(); now.V3() {
-		level = now // a stream of the time before that was known
-	}
-	v2 := !level.V3()
-	if baton == "" || v2 && !open && p.noClose.Load() {
-		then()
-		return
-	}
-	began := p.client.Go(func(ctx context.Context) {
-		defer then()
-		p.closes.Add(1)
-		if v2 && open {
-			reply, err := p.client.Pipeline(ctx, ep, level, &hrana.PipelineReq{Baton: baton, Requests: []hrana.StreamReq{
-				{Type: hrana.Execute, Stmt: hrana.Stmt{SQL: "ROLLBACK"}}}}, hranahttp.Expect{})
-			if err != nil || reply.Baton == "" || p.noClose.Load() {
-				return
-			}
-			baton, ep = reply.Baton, reply.Endpoint
-		}
-		_, err := p.client.Pipeline(ctx, ep, level, &hrana.PipelineReq{Baton: baton, Requests: []hrana.StreamReq{{Type: hrana.Close}}}, hranahttp.Expect{})
-		if x, _ := err.(*exec.Error); v2 && x != nil && x.Source == exec.FromServer {
-			p.noClose.Store(true)
-		}
-	})
-	if !began {
-		then()
 	}
 }
 

@@ -215,13 +215,14 @@ func (s *Stream) large(ctx context.Context, level hranahttp.Level, plan *Plan) (
 	req := &hrana.CursorReq{Baton: s.baton, Batch: hrana.Batch{Steps: plan.steps(&c), ReplicationIndex: s.pool.horizon.asked(level, exec.Read, plan)}}
 	run, cancel := context.WithCancel(s.pool.client.Trace().About(ctx, plan.callers(), len(plan.Stmts)))
 	expect := hranahttp.Expect{Note: plan.Stmts[0].Note, Leash: s.pool.overdue.begin(ctx, s, plan, false)}
+	name := s.name()
 	cur, err := s.pool.client.Cursor(run, s.ep, level, req, expect)
 	if _, moved := s.waited(expect.Leash, err != nil); moved {
 		err = errUnreceived
 	}
 	if err != nil {
 		cancel()
-		return nil, s.failed(ctx, err.(*exec.Error))
+		return nil, s.largeFailed(ctx, plan, name, err)
 	}
 	// The next baton comes first, so the stream outlives a transfer that is cut.
 	s.baton, s.ep, s.used = cur.Baton, cur.Endpoint, s.pool.now()
@@ -236,7 +237,7 @@ func (s *Stream) large(ctx context.Context, level hranahttp.Level, plan *Plan) (
 			return o, nil
 		case err != nil:
 			cancel()
-			return nil, s.failed(ctx, err.(*exec.Error))
+			return nil, s.largeFailed(ctx, plan, s.name(), err)
 		}
 		switch e := &r.entry; {
 		case e.Type == hrana.CursorError:
@@ -257,4 +258,13 @@ func (s *Stream) large(ctx context.Context, level hranahttp.Level, plan *Plan) (
 			return o, nil
 		}
 	}
+}
+
+// largeFailed is failed for a cursor that has been cut, on the stream of that name.
+func (s *Stream) largeFailed(ctx context.Context, p *Plan, name streamName, err error) *exec.Error {
+	e := s.failed(ctx, err.(*exec.Error))
+	if s.baton == "" && s.mayHold(p) {
+		s.pool.endLost(name, new(loss), e, false, nil)
+	}
+	return e
 }

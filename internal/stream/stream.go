@@ -60,6 +60,9 @@ type Stream struct {
 // Level is the level of the protocol that the stream is spoken to in.
 func (s *Stream) Level() hranahttp.Level { return s.level }
 
+// name is how the server knows the stream now.
+func (s *Stream) name() streamName { return streamName{s.baton, s.ep, s.level} }
+
 // Rowid is what last_insert_rowid() gives on the stream.
 func (s *Stream) Rowid() int64 { return s.rowid }
 
@@ -196,7 +199,10 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 	}
 	sent := s.pool.texts.share(p, &c)
 	req := &hrana.PipelineReq{Baton: s.baton, Requests: sent.reqs}
-	where := sentWrite{s.baton, s.ep, s.level, p.oneLock()}
+	where := sentWrite{streamName: s.name(), oneLock: p.oneLock()}
+	if s.baton != "" && s.mayHold(p) {
+		where.loss = new(loss)
+	}
 	var reply *hranahttp.Reply
 	var err error
 	told := client.Trace().About(ctx, p.callers(), len(p.Stmts))
@@ -207,7 +213,7 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 		reply, err = s.pool.pipelineRead(told, s, req, index, expect)
 	} else {
 		wire := h.wire(s.level, c.reqs)
-		late := s.pool.watched(write, sent.stored+c.version, where, s.pool.endLate(s.level, p.Late))
+		late := s.pool.watched(write, sent.stored+c.version, where, s.pool.endLate(s.level, p.Late, where.loss))
 		reply, err = client.PipelineDetached(told, s.ep, wire, req, expect, late)
 	}
 	outcome, moved := s.waited(expect.Leash, err != nil)
@@ -218,8 +224,16 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 		err = errUnreceived
 	}
 	if err != nil {
-		s.pool.unanswered(write, err.(*exec.Error), where, Abandoned(ctx, err))
-		return nil, s.failed(ctx, err.(*exec.Error))
+		late := Abandoned(ctx, err)
+		if where.loss != nil && late {
+			where.loss.leash = expect.Leash
+		}
+		s.pool.unanswered(write, err.(*exec.Error), where, late)
+		e := s.failed(ctx, err.(*exec.Error))
+		if where.loss != nil && s.baton == "" && (write == nil || late) {
+			s.pool.endLost(where.streamName, where.loss, e, late, p.Late)
+		}
+		return nil, e
 	}
 	s.baton, s.ep, s.used = reply.Baton, reply.Endpoint, s.pool.now()
 	results, bad := s.pool.texts.results(&sent, reply.Results)
@@ -228,6 +242,7 @@ func (s *Stream) attempt(ctx context.Context, class exec.Class, p *Plan) (*Outco
 	}
 	if bad != nil {
 		s.pool.unanswered(write, bad, where, false)
+		s.pool.closeLater(s.name(), true, nil)
 		s.forget()
 		return nil, bad
 	}
@@ -367,8 +382,8 @@ func (s *Stream) end(then func()) {
 		s.cursor.stop()
 		s.cursor = nil
 	}
-	baton, ep, level, pinned := s.baton, s.ep, s.level, s.pinned
+	name, pinned := s.name(), s.pinned
 	s.forget()
 	s.pinned, s.lost = false, nil
-	s.pool.closeLater(baton, ep, level, pinned, then)
+	s.pool.closeLater(name, pinned, then)
 }

@@ -138,9 +138,9 @@ func (p *Pool) unanswered(w Write, err *exec.Error, sent sentWrite, late bool) {
 // A sentWrite is what the server knows of a request that it may have had.
 type sentWrite struct {
 	// What its stream was known by when it was sent.
-	baton string
-	ep    *hranahttp.Endpoint
-	level hranahttp.Level
+	streamName
+	// loss is nil if it is of no transaction that was open before.
+	loss *loss
 	// oneLock is Plan.oneLock.
 	oneLock bool
 }
@@ -166,10 +166,13 @@ func (p *Pool) watched(w Write, version int, sent sentWrite, late func(*hranahtt
 		return late
 	}
 	return func(reply *hranahttp.Reply, err error) {
-		if err == nil {
+		switch e, _ := err.(*exec.Error); {
+		case err == nil:
 			p.watch.Seen(readVersion(reply.Results, version))
 			w.Settle()
-		} else {
+		case e != nil && e.Proof == exec.NotExecuted:
+			w.Settle() // its stream has been ended before it came, see endLost
+		default:
 			p.settle(w, sent)
 		}
 		late(reply, err)
@@ -199,6 +202,10 @@ func (p *Pool) settle(w Write, sent sentWrite) {
 	p.client.Go(func(ctx context.Context) {
 		wait := firstAsk
 		for arrived := false; ; wait = min(2*wait, lastAsk) {
+			if sent.loss != nil && sent.loss.refused.Load() {
+				w.Settle()
+				return
+			}
 			switch over, refused := p.askAbout(ctx, sent, arrived); {
 			case over:
 				w.Settle()
@@ -237,11 +244,7 @@ func (p *Pool) askAbout(ctx context.Context, sent sentWrite, arrived bool) (over
 		reply, err := p.client.Pipeline(ctx, p.client.Home(), level, &hrana.PipelineReq{Requests: reqs}, hranahttp.Expect{})
 		return err == nil && len(reply.Results) == len(reqs) && reply.Results[0].Err == nil && reply.Results[1].Err == nil, false
 	}
-	present := hrana.StreamReq{Type: hrana.Close}
-	if !sent.level.V3() {
-		present = hrana.StreamReq{Type: hrana.Execute, Stmt: hrana.Stmt{SQL: "SELECT 1"}}
-	}
-	_, err := p.client.Pipeline(ctx, sent.ep, sent.level, &hrana.PipelineReq{Baton: sent.baton, Requests: []hrana.StreamReq{present}}, hranahttp.Expect{})
+	err := p.tellEnd(ctx, sent.streamName, true)
 	if err == nil {
 		return true, false
 	}
