@@ -13,6 +13,9 @@ type CacheStats struct {
 	CacheTally
 	// Revalidated counts Hits that had outlived their lease.
 	Revalidated uint64
+	// Renewed counts results that had been served when this Connector wrote their row,
+	// and have been asked for again, beside, when that was done.
+	Renewed uint64
 	// Invalidations counts writes, each once, and calls of Invalidate: ByWrites those
 	// writes of which it is known what they touch, ByUnknownWrites those that count as
 	// touching everything (DDL, and what the schema's copy does not know), ByCalls the
@@ -76,7 +79,7 @@ func (c *Connector) cacheStats() CacheStats {
 			Fills: n.Fills, Refused: n.Refused, TooLarge: n.TooLarge, Volatile: n.Volatile,
 			Entries: n.Entries, Bytes: n.Bytes, Evictions: n.Evictions,
 		},
-		Revalidated: n.Revalidated, Invalidations: n.ByWrites + n.ByUnknown + n.ByCalls, ByWrites: n.ByWrites,
+		Revalidated: n.Revalidated, Renewed: n.Renewed, Invalidations: n.ByWrites + n.ByUnknown + n.ByCalls, ByWrites: n.ByWrites,
 		ByUnknownWrites: n.ByUnknown, ByCalls: n.ByCalls, SchemaChanges: n.Moves, Lost: n.Lost, Settled: n.Settled, GaveUp: n.GaveUp,
 	}
 	for _, t := range n.Texts {

@@ -125,7 +125,13 @@ func (rc *readCache) add(t *cache.Touched, st *exec.Stmt, odd bool) {
 	case odd, a.Unknown, a.DDL, a.Version != k.version:
 		t.Everything()
 	default:
-		if key, ok := rowOf(a.Key, st); ok && len(a.Writes) > 0 {
+		switch key, ok := rowOf(a.Key, st); {
+		case len(a.Writes) == 0:
+			t.Mixed()
+		case ok && a.Alone:
+			t.Alone(k.moves, a.Key.Table, key)
+			return
+		case ok:
 			t.Row(k.moves, a.Key.Table, key)
 			return
 		}
@@ -136,8 +142,46 @@ func (rc *readCache) add(t *cache.Touched, st *exec.Stmt, odd bool) {
 }
 
 // Begin begins a write.
-func (rc *readCache) Begin(set stream.WriteSet) stream.Write {
+func (rc *readCache) Begin(set stream.WriteSet, whole bool) stream.Write {
+	if whole {
+		return rc.cache.BeginWhole(set.(*cache.Touched))
+	}
 	return rc.cache.Begin(set.(*cache.Touched))
+}
+
+// Answered tells the cache what an answer may show of writes that nobody has seen.
+func (rc *readCache) Answered(w stream.Write, stmts []exec.Stmt, odd bool) {
+	if !rc.cache.Hidden() {
+		return
+	}
+	if own, _ := w.(*cache.Write); own.Alone() {
+		return // it ends what is kept of its rows itself
+	}
+	shown := cache.Deps{}
+	for i := range stmts {
+		if st := &stmts[i]; !st.Fill {
+			if shown = rc.shown(shown, st, odd); shown == nil {
+				break
+			}
+		}
+	}
+	rc.cache.Show(shown)
+}
+
+// shown adds what the answer of a statement may show; nil is everything.
+func (rc *readCache) shown(d cache.Deps, st *exec.Stmt, odd bool) cache.Deps {
+	k := rc.current()
+	if k == nil || odd {
+		return nil
+	}
+	a := rc.analyze(st.SQL)
+	if a.Unknown || a.DDL || !a.Complete || a.Version != k.version {
+		return nil
+	}
+	if key, ok := rowOf(a.Key, st); ok && (a.Pure || a.Alone) {
+		return d.Row(a.Key.Table, key)
+	}
+	return d.Tables(a.Reads).Tables(a.Writes)
 }
 
 // Seen compares a version with the one that is known. That it is another says that

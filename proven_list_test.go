@@ -113,6 +113,7 @@ var proven = []proof{
 	{"Stats.Cache", "Hits Misses Stale Expired Coalesced Fills Refused TooLarge Bytes Evictions", "TestCacheStatsByTextAndTable"},
 	{"Stats.Cache", "Entries Volatile ByCalls Texts.Volatile Tables.Volatile", "TestCacheStatsAreFed"},
 	{"Stats.Cache", "Revalidated", "TestCacheRevalidates"},
+	{"Stats.Cache", "Renewed", "TestCacheRenewsWhatIsWritten"},
 	{"Stats.Cache", "Invalidations ByWrites ByUnknownWrites SchemaChanges", "TestCacheStatsByCause"},
 	{"Stats.Cache", "Lost Settled", "TestCacheSettlesLostWrites"},
 	{"Stats.Cache", "GaveUp", "TestLostWritesGivenUpAreCounted"},

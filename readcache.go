@@ -113,7 +113,7 @@ func newReadCache(c *Connector) *readCache {
 		results = cfg.Shared.results
 	}
 	rc.cache = cache.New(cache.Config{Store: results, Bytes: cfg.Cache, Lease: cfg.cacheLease(), TTL: cfg.cacheTTL(),
-		Revalidate: cfg.StaleWhileRevalidate, Patience: lost, Clock: clock})
+		Revalidate: cfg.StaleWhileRevalidate, Patience: lost, Clock: clock, Renew: rc.refresh})
 	return rc
 }
 
@@ -206,7 +206,9 @@ func (rc *readCache) share(ctx context.Context, k *cache.Key, reads cache.Reads,
 
 // lead makes a flight's request.
 func (rc *readCache) lead(ctx context.Context, f *cache.Flight, st *exec.Stmt, version int64) (exec.StmtResult, error) {
-	resp, err := rc.connector.exec.Do(ctx, &exec.Request{Stmts: []exec.Stmt{*st}, Class: exec.Read})
+	own := f.Own(st)
+	own.Fill = true // Land is what tells the cache
+	resp, err := rc.connector.exec.Do(ctx, &exec.Request{Stmts: []exec.Stmt{*own}, Class: exec.Read})
 	if err != nil {
 		f.Land(cache.Answer{Err: err}, false, ctx.Err() != nil)
 		return exec.StmtResult{}, err
@@ -215,8 +217,9 @@ func (rc *readCache) lead(ctx context.Context, f *cache.Flight, st *exec.Stmt, v
 	case r.Result == nil:
 		f.Land(cache.Answer{Stmt: r.Err}, false, false)
 	case r.Result.Cursor != nil:
-		// Only one can read it. The answer does not show the schema's version, and
-		// need not: nothing of it is kept.
+		// Only one can read it. The answer does not show the schema's version, so that
+		// nobody knows what it comes from, and nothing of it is kept.
+		rc.cache.Show(nil)
 		f.Land(cache.Answer{}, false, true)
 	default:
 		f.Land(cache.Answer{Result: r.Result.Kept()}, r.Result.SchemaVersion == version, false)
@@ -224,7 +227,8 @@ func (rc *readCache) lead(ctx context.Context, f *cache.Flight, st *exec.Stmt, v
 	return resp.Results[0], nil
 }
 
-// refresh fetches a result again whose lease has ended, beside; once, if many ask.
+// refresh fetches a result again whose lease has ended, or whose row has been written,
+// beside; once, if many ask.
 func (rc *readCache) refresh(st *exec.Stmt) {
 	reads, version, ok := rc.depends(st)
 	if !ok {
@@ -235,12 +239,11 @@ func (rc *readCache) refresh(st *exec.Stmt) {
 	if !leads {
 		return
 	}
-	own := *st // its arguments are the caller's
-	own.Args = f.Args()
+	own := f.Own(st) // the caller changes its arguments
 	began := rc.connector.pool.Go(func(ctx context.Context) {
 		ctx, cancel := bound(ctx, rc.connector.cfg.timeout())
 		defer cancel()
-		_, _ = rc.lead(ctx, f, &own, version) // the next who asks sees for himself
+		_, _ = rc.lead(ctx, f, own, version) // the next who asks sees for himself
 	})
 	if !began {
 		f.Land(cache.Answer{Err: ErrClosed}, false, true)

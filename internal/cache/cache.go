@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/turso-opt/turso-opt/internal/exec"
 )
 
 // Config is what a Cache needs to know.
@@ -22,6 +24,9 @@ type Config struct {
 	Revalidate time.Duration
 	// Patience is how long a write stays lost that nothing settles.
 	Patience time.Duration
+	// Renew has a read made again beside, when a write of its row has been done; nil
+	// if nobody does.
+	Renew func(st *exec.Stmt)
 	// Clock is the machine's if nil.
 	Clock Clock
 }
@@ -45,6 +50,7 @@ type Cache struct {
 
 	hits, misses                           counter
 	stale, expired, revalidated, coalesced atomic.Uint64
+	renewed                                atomic.Uint64
 	fills, refused, tooLarge, volatile     atomic.Uint64
 	entries, bytes                         atomic.Int64
 	evictions                              atomic.Uint64
@@ -248,11 +254,49 @@ func (c *Cache) younger(now, then Instant, d time.Duration) bool {
 
 // Begin is called before a request that may change what is touched is sent.
 // Exactly one of Done and Lose must follow.
-func (c *Cache) Begin(t *Touched) *Write {
+func (c *Cache) Begin(t *Touched) *Write { return c.write(t, false) }
+
+// BeginWhole is Begin for a request that is nothing but what is touched, which is not
+// sent again before Done or Lose has been called.
+func (c *Cache) BeginWhole(t *Touched) *Write { return c.write(t, true) }
+
+func (c *Cache) write(t *Touched, whole bool) *Write {
 	c.known.written(t.tables, 1)
-	w := c.begin(t)
+	w := c.begin(t, whole)
 	w.named = t.tables
+	if w.alone && c.cfg.Renew != nil {
+		c.renewal(w)
+	}
 	return w
+}
+
+// renewal has what is kept of the rows of a write asked for again when it is done, if
+// somebody has been served by it: whoever asks next would have to wait for that. What
+// nobody has asked for twice is not worth a request.
+func (c *Cache) renewal(w *Write) {
+	kept := c.store.kept.Load()
+	if kept == nil {
+		return
+	}
+	var again []*exec.Stmt
+	c.mu.Lock()
+	l := c.layout()
+	for _, s := range w.slots {
+		if hash := l.slots[s].last; hash != 0 {
+			if e := (*kept).get(hash); e != nil && e.owner == c && e.fate.Load() == served && l.current(e.deps, e.epochs) {
+				again = append(again, e.stmt)
+			}
+		}
+	}
+	c.mu.Unlock()
+	if again != nil {
+		w.renew = func() {
+			c.renewed.Add(uint64(len(again)))
+			for _, st := range again {
+				c.cfg.Renew(st)
+			}
+		}
+	}
 }
 
 // Unsent is called instead of Done and Lose when nothing of a write has been sent, or
@@ -272,8 +316,9 @@ type Counters struct {
 	Hits, Misses uint64
 	// Stale counts misses because of a write, Expired those because of the lease.
 	Stale, Expired uint64
-	// Revalidated counts hits after the lease.
-	Revalidated uint64
+	// Revalidated counts hits after the lease, and Renewed results asked for again
+	// beside after a write of their row.
+	Revalidated, Renewed uint64
 	// Coalesced counts reads that got the result of another's flight.
 	Coalesced uint64
 	// Fills counts results kept; Refused those that were not because of a write in
@@ -295,7 +340,7 @@ type Counters struct {
 func (c *Cache) Counters() Counters {
 	n := Counters{
 		Hits: c.hits.load(), Misses: c.misses.load(), Stale: c.stale.Load(), Expired: c.expired.Load(),
-		Revalidated: c.revalidated.Load(), Coalesced: c.coalesced.Load(), Fills: c.fills.Load(),
+		Revalidated: c.revalidated.Load(), Renewed: c.renewed.Load(), Coalesced: c.coalesced.Load(), Fills: c.fills.Load(),
 		Refused: c.refused.Load(), TooLarge: c.tooLarge.Load(), Volatile: c.volatile.Load(),
 		ByWrites: c.byWrites.Load(), ByUnknown: c.byUnknown.Load(), ByCalls: c.byCalls.Load(), Moves: c.moved.Load(),
 		Lost: c.losses.Load(), Settled: c.settled.Load(), GaveUp: c.gaveUp.Load(),

@@ -14,11 +14,28 @@
 //   - A write whose outcome is unknown leaves the mark where it is until it is
 //     settled that nothing of it can happen any more.
 //   - A read remembers the epochs from before its request was sent. Its result is
-//     kept under these, and only if nothing that it depends on is marked: what is
-//     under way at the end may have begun before the beginning.
+//     kept only if these are still current and nothing that it depends on is marked:
+//     what is under way at the end may have begun before the beginning.
 //   - A result is served only if its epochs are still the current ones.
 //   - A read joins another's flight only if a result with the flight's epochs
 //     could be served and kept at that moment.
+//
+// # Unseen writes
+//
+// A write that depends on nothing but rows that it changes, and that nobody can learn
+// of but by these rows, commutes with all that touches other rows. Until it is
+// acknowledged, and as long as nobody has had an answer that comes from its rows, it
+// may as well not have happened yet. So it is different with one of those, if it is
+// a request of its own:
+//
+//   - It bumps when it has completed, and not before it is sent. Its mark keeps no
+//     read from being joined or kept.
+//   - Before anybody gets an answer that may come from what it touches, that is
+//     bumped: what is older than this answer is not served any more. If the answer is
+//     that of a flight, it is kept under the epochs from after that.
+//   - When its outcome is unknown it becomes a write like others.
+//
+// What a write has ended that had been served is asked for again.
 //
 // So it does not matter what the store loses, delays or brings back: it holds no
 // truth.

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,8 @@ type epochs struct {
 	// moves counts the changes of the schema.
 	moves atomic.Uint64
 	drop  step
+	// unseen counts the writes that are.
+	unseen atomic.Int64
 
 	byWrites, byUnknown, byCalls, moved, losses, settled, gaveUp atomic.Uint64
 }
@@ -50,6 +53,8 @@ const (
 	earlyEpochs // a fill's are those from before its request
 	hitCheck
 	joinCheck
+	showAnswers // end what others have kept of unseen writes that an answer shows
+	showFills   // the same for that of a flight
 	moveWorld
 	moveOpen
 	leaseWall
@@ -62,14 +67,17 @@ type Write struct {
 	epochs     *epochs
 	slots      []uint32
 	everything bool
+	alone      bool // nothing but rows of writes alone
+	unseen     bool // nobody can have seen any of it
 	lost       bool
 	deadline   int64
 	named      []string       // the tables' names, for the statistics
 	counted    *atomic.Uint64 // where it is counted
+	renew      func()         // called when it is done; nil for nothing
 }
 
-// begin is Cache.Begin.
-func (e *epochs) begin(t *Touched) *Write {
+// begin is Cache.Begin, and Cache.BeginWhole if whole.
+func (e *epochs) begin(t *Touched, whole bool) *Write {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	w := &Write{epochs: e, everything: t.everything || t.moves != e.moves.Load() && e.drop != moveOpen}
@@ -80,7 +88,12 @@ func (e *epochs) begin(t *Touched) *Write {
 		w.counted = &e.byWrites
 	}
 	w.counted.Add(1)
-	if e.drop != bumpBefore {
+	w.alone = whole && !t.mixed && !w.everything
+	w.unseen = w.alone
+	switch {
+	case w.unseen:
+		w.hide(1)
+	case e.drop != bumpBefore:
 		w.bump()
 	}
 	if e.drop != mark {
@@ -110,12 +123,62 @@ func (w *Write) mark(by int) {
 	}
 }
 
+// hide counts a write as unseen, or with -1 not any more.
+func (w *Write) hide(by int) {
+	l := w.epochs.layout()
+	for _, s := range w.slots {
+		l.slots[s].unseen += by
+	}
+	w.epochs.unseen.Add(int64(by))
+}
+
+// Alone tells whether w is nothing but what Touched.Alone has added: its answer shows
+// nothing but rows that Done bumps.
+func (w *Write) Alone() bool { return w != nil && w.alone }
+
+// show bumps what unseen writes touch that somebody is about to see: those that touch
+// any of the slots, or all if there are none. The mutex is held.
+func (e *epochs) show(slots []uint32) {
+	l := e.layout()
+	if e.unseen.Load() == 0 || slots != nil && !slices.ContainsFunc(slots, func(s uint32) bool { return l.slots[s].unseen > 0 }) {
+		return
+	}
+	for w := range e.open {
+		if w.unseen && (slots == nil || slices.ContainsFunc(w.slots, func(s uint32) bool { return slices.Contains(slots, s) })) {
+			w.bump()
+		}
+	}
+}
+
+// Hidden tells whether there are unseen writes under way. If there are none, Show
+// does nothing.
+func (e *epochs) Hidden() bool { return e.unseen.Load() > 0 }
+
+// Show is called before anybody gets an answer that may show what is stored in the
+// places, unless it is a Flight's; nil is everywhere.
+func (e *epochs) Show(d Deps) {
+	if e.drop == showAnswers {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if d == nil {
+		e.show(nil)
+		return
+	}
+	e.show(e.layout().indexes(d))
+}
+
 // Done is called when a write has completed, or has certainly not happened and
 // will not, before its caller learns of it.
 func (w *Write) Done() {
 	w.epochs.mu.Lock()
-	defer w.epochs.mu.Unlock()
+	_, open := w.epochs.open[w]
 	w.end()
+	w.epochs.mu.Unlock()
+	if open && w.renew != nil {
+		w.renew()
+	}
 }
 
 func (w *Write) end() {
@@ -125,6 +188,9 @@ func (w *Write) end() {
 	}
 	if e.drop != bumpAfter {
 		w.bump()
+	}
+	if w.unseen {
+		w.hide(-1)
 	}
 	if e.drop != mark {
 		w.mark(-1)
@@ -147,6 +213,11 @@ func (w *Write) Lose() {
 	e.losses.Add(1)
 	w.lost, w.deadline = true, e.clock().Mono+int64(e.patience)
 	e.lost++
+	if w.unseen {
+		w.hide(-1)
+		w.unseen = false
+		w.bump()
+	}
 	if e.drop == poison {
 		w.end()
 	}

@@ -17,6 +17,7 @@ type Flight struct {
 	sent   Instant
 	ttl    time.Duration
 	text   *text
+	stmt   *exec.Stmt
 	keep   bool
 
 	done   chan struct{} // closed when what follows is there
@@ -88,8 +89,14 @@ func (t *text) missed(m miss) {
 	})
 }
 
-// Args are the arguments, which nobody changes.
-func (f *Flight) Args() []exec.Value { return f.key.Args }
+// Own is a copy of the statement of which nobody changes the arguments. It is called
+// before Land, and kept with the result.
+func (f *Flight) Own(st *exec.Stmt) *exec.Stmt {
+	own := *st
+	own.Args = f.key.Args
+	f.stmt = &own
+	return f.stmt
+}
 
 // Land ends a flight with what its request has brought. keep is false if the
 // result must not be kept, and again if those who have joined should ask for
@@ -137,24 +144,40 @@ func (f *Flight) entry(keep bool) *entry {
 	if c.flights[f.hash] == f {
 		delete(c.flights, f.hash)
 	}
+	l := c.layout()
+	if keep && !f.current(l) {
+		keep = false
+		c.refused.Add(1)
+		f.text.count(func(t *tally) { t.refused.Add(1) })
+	}
+	if c.drop != showFills {
+		// What the answer may show of unseen writes, older entries do not have. This
+		// one is no older than itself.
+		c.show(f.deps)
+	}
 	if !keep {
 		return nil
 	}
-	l, epochs := c.layout(), f.epochs
-	switch c.drop {
-	case markedCheck:
-	case earlyEpochs:
-		epochs = l.snapshot(f.deps)
-		fallthrough
-	default:
-		if !l.quiet(f.deps, epochs) {
-			c.refused.Add(1)
-			f.text.count(func(t *tally) { t.refused.Add(1) })
-			return nil
-		}
+	if s, ok := l.row(f.deps); ok {
+		s.last = f.hash
+	}
+	epochs := l.snapshot(f.deps)
+	if c.drop == markedCheck {
+		epochs = f.epochs
 	}
 	return &entry{owner: c, hash: f.hash, key: f.key, deps: f.deps, epochs: epochs, sent: f.sent, ttl: f.ttl,
-		result: f.answer.Result, text: f.text}
+		result: f.answer.Result, stmt: f.stmt, text: f.text}
+}
+
+// current tells whether the answer is what anybody who asks now may get.
+func (f *Flight) current(l *layout) bool {
+	switch f.cache.drop {
+	case markedCheck:
+		return true
+	case earlyEpochs:
+		return l.quiet(f.deps, l.snapshot(f.deps))
+	}
+	return l.quiet(f.deps, f.epochs)
 }
 
 // Wait gives the answer of another's flight. again: the caller has to ask for

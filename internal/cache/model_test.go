@@ -50,6 +50,7 @@ type model struct {
 	known  map[cell]int64
 	broken string
 	served int // hits and joins
+	unseen int // writes
 }
 
 // mapStore is a store that forgets nothing.
@@ -154,7 +155,8 @@ func (m *model) read() actor {
 	}
 	key := &Key{SQL: fmt.Sprint(tables), Args: []exec.Value{{Kind: exec.Integer, Int: row}}}
 	floor, began := m.floor(), m.now
-	opts := Options{Fresh: m.rand.IntN(6) == 0}
+	plain := m.rand.IntN(8) == 0 // as who would not have it kept if it were
+	opts := Options{Fresh: plain || m.rand.IntN(6) == 0}
 	if m.now%2 == 0 {
 		// As who asks for a hit and nothing else.
 		if r := m.cache.Hit(key, opts); r != nil {
@@ -170,10 +172,18 @@ func (m *model) read() actor {
 	}
 	known, version := m.analysed(), m.shadow.version
 	return func() actor {
-		if !known {
+		if !known || plain {
 			return m.fetch(cells, func(r *exec.Result, saw int64) {
 				if m.analysed() {
 					m.saw(saw, m.shadow.version)
+				}
+				switch {
+				case !m.analysed():
+					m.cache.Show(nil)
+				case row >= 0:
+					m.cache.Show(Deps{}.Row(tables[0], row))
+				default:
+					m.cache.Show(Deps{}.Tables(tables))
 				}
 				m.observe("a read", cells, r, floor, began)
 			})
@@ -269,13 +279,22 @@ func (m *model) write() actor {
 	case table == "a" && m.shadow.trigger:
 		t.Table(moves, "a")
 		t.Table(moves, "b")
+	case row >= 0 && m.rand.IntN(4) > 0:
+		t.Alone(moves, table, row)
 	case row >= 0:
 		t.Row(moves, table, row)
 	default:
 		t.Table(moves, table)
 	}
+	begin := m.cache.Begin
+	if m.rand.IntN(4) > 0 {
+		begin = m.cache.BeginWhole
+	}
 	return func() actor {
-		w := m.cache.Begin(&t)
+		w := begin(&t)
+		if w.unseen {
+			m.unseen++
+		}
 		if m.rand.IntN(6) == 0 {
 			return m.lose(w, table, row)
 		}
@@ -403,17 +422,17 @@ func TestProtocolHolds(t *testing.T) {
 	if testing.Short() {
 		runs = 200
 	}
-	served := 0
+	served, unseen := 0, 0
 	for seed := range runs {
 		m := newModel(seed, nothing)
 		m.run(modelSteps)
 		if m.broken != "" {
 			t.Fatalf("seed %d: %s", seed, m.broken)
 		}
-		served += m.served
+		served, unseen = served+m.served, unseen+m.unseen
 	}
-	t.Logf("%d runs, %d reads without a request of their own", runs, served)
-	if served < int(runs)*10 {
+	t.Logf("%d runs, %d reads without a request of their own, %d unseen writes", runs, served, unseen)
+	if served < int(runs)*10 || unseen < int(runs) {
 		t.Errorf("only %d reads were served by the cache in %d runs: nothing is proven", served, runs)
 	}
 }
@@ -422,6 +441,7 @@ func TestProtocolHolds(t *testing.T) {
 // before long.
 func TestProtocolNeedsEachStep(t *testing.T) {
 	names := map[step]string{bumpBefore: "bump before", bumpAfter: "bump after", mark: "mark", poison: "poison",
+		showAnswers: "show what answers have", showFills: "show what fills have",
 		markedCheck: "check of marks", earlyEpochs: "epochs from before", hitCheck: "check of a hit", joinCheck: "check of a join",
 		moveWorld: "bump of everything for a schema", moveOpen: "open writes for a schema", leaseWall: "wall clock", leaseMono: "monotonic clock",
 		everything: "everything, while the schema is not known", askAfter: "version from after a write"}

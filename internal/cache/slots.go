@@ -69,6 +69,18 @@ func (l *layout) indexes(places []place) []uint32 {
 type slot struct {
 	epoch  atomic.Uint64
 	marked int
+	unseen int // of the marked
+	// last is the hash of the entry that was kept last of the row.
+	last uint64
+}
+
+// row is the slot of the row that a result depends on; ok is false if it depends on
+// more than one.
+func (l *layout) row(deps []uint32) (s *slot, ok bool) {
+	if last := len(deps) - 1; last >= 0 && place(deps[last]) > 2*l.tables {
+		return &l.slots[deps[last]], true
+	}
+	return nil, false
 }
 
 // snapshot gives the epochs of slots.
@@ -91,10 +103,10 @@ func (l *layout) current(of []uint32, snapshot []uint64) bool {
 }
 
 // quiet tells whether the epochs of slots are those of a snapshot and no write to
-// them is under way. The mutex is held.
+// them is under way but unseen ones. The mutex is held.
 func (l *layout) quiet(of []uint32, snapshot []uint64) bool {
 	for _, s := range of {
-		if l.slots[s].marked > 0 {
+		if l.slots[s].marked > l.slots[s].unseen {
 			return false
 		}
 	}

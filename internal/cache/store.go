@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dgraph-io/ristretto/v2"
+	"github.com/turso-opt/turso-opt/internal/exec"
 )
 
 // An entry is a result with what it takes to know whether it may be served. It is
@@ -19,6 +20,7 @@ type entry struct {
 	sent   Instant
 	ttl    time.Duration
 	result Result
+	stmt   *exec.Stmt
 	text   *text
 	cost   int64 // in bytes
 	fate   atomic.Uint32
@@ -67,7 +69,7 @@ type Usage struct {
 // What an entry takes beside its key, its dependencies and its rows: its own
 // fields and the result's, ristretto's maps, policy and counters, and the owner's
 // list.
-const entryBytes = 600
+const entryBytes = 760
 
 func (e *entry) size() int64 {
 	return e.key.size() + int64(4*len(e.deps)+8*len(e.epochs)) + entryBytes + e.result.Size()

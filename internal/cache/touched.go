@@ -25,11 +25,7 @@ type Deps []place
 
 // ReadsTables are those of a read of whole tables.
 func ReadsTables(names []string) Deps {
-	d := make(Deps, 1, 1+len(names))
-	for _, name := range names {
-		d = append(d, at(anyRow, fold(name)))
-	}
-	return d
+	return append(make(Deps, 0, 1+len(names)), world).Tables(names)
 }
 
 // ReadsRow are those of a read of one row of a table by its integer primary key.
@@ -38,20 +34,39 @@ func ReadsRow(name string, key int64) Deps {
 	return Deps{world, at(allRows, h), rowPlace(h, key)}
 }
 
+// Row adds one row of a table, as what an answer shows.
+func (d Deps) Row(name string, key int64) Deps { return append(d, rowPlace(fold(name), key)) }
+
+// Tables adds whole tables, as what an answer shows.
+func (d Deps) Tables(names []string) Deps {
+	for _, name := range names {
+		d = append(d, at(anyRow, fold(name)))
+	}
+	return d
+}
+
 // Touched is what writes may change. The zero value is nothing.
 type Touched struct {
 	places     []place
 	tables     []string // their names, for the statistics
 	everything bool
-	moves      uint64 // of the schema, when the first was added
-	has        bool
+	// mixed: not only rows that were added as ones of writes alone.
+	mixed bool
+	moves uint64 // of the schema, when the first was added
+	has   bool
 }
 
 // Empty tells whether nothing has been added.
 func (t *Touched) Empty() bool { return !t.has }
 
 // Everything adds all there is.
-func (t *Touched) Everything() { t.everything, t.has, t.places, t.tables = true, true, nil, nil }
+func (t *Touched) Everything() {
+	t.everything, t.mixed, t.has, t.places, t.tables = true, true, true, nil, nil
+}
+
+// Mixed notes that there is more to the request than what Alone has added: others
+// may learn of it by something else than what it touches, or it may depend on that.
+func (t *Touched) Mixed() { t.mixed = true }
 
 // add adds places; moves is how often the schema had changed when it was found out
 // what they are.
@@ -68,6 +83,7 @@ func (t *Touched) add(moves uint64, p ...place) {
 
 // Table adds a table. moves is what Cache.Moves gave before the schema was asked.
 func (t *Touched) Table(moves uint64, name string) {
+	t.mixed = true
 	h := fold(name)
 	t.add(moves, at(anyRow, h), at(allRows, h))
 	t.name(name)
@@ -75,6 +91,13 @@ func (t *Touched) Table(moves uint64, name string) {
 
 // Row adds one row of a table, by its integer primary key.
 func (t *Touched) Row(moves uint64, name string, key int64) {
+	t.mixed = true
+	t.Alone(moves, name, key)
+}
+
+// Alone is Row for a write that depends on nothing but the row, and of which nobody
+// can learn but by the row.
+func (t *Touched) Alone(moves uint64, name string, key int64) {
 	h := fold(name)
 	t.add(moves, at(anyRow, h), rowPlace(h, key))
 	t.name(name)
@@ -96,6 +119,7 @@ func (t *Touched) Merge(o *Touched) {
 	case o.everything:
 		t.Everything()
 	default:
+		t.mixed = t.mixed || o.mixed
 		t.add(o.moves, o.places...)
 		for _, name := range o.tables {
 			t.name(name)

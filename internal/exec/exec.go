@@ -65,6 +65,8 @@ type Stmt struct {
 	// INSERT, UPDATE or DELETE that gives no rows and asks nothing of the
 	// connection.
 	Shares bool
+	// Fill: who asks tells the cache of the answer before anybody gets it.
+	Fill bool
 }
 
 // RowidRule says whether a statement sets last_insert_rowid(). On a stream that

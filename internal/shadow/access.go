@@ -30,6 +30,9 @@ type Access struct {
 	// constraint, are in Reads. A virtual table that is written is in Writes
 	// together with the tables in which it keeps its content.
 	Reads, Writes []string
+	// Complete: the rows of the tables in Reads and Writes are all that it can show
+	// of what is stored. A virtual table may show anything, and so may a PRAGMA.
+	Complete bool
 	// DDL: it changes the schema, or what a rowid or the planner's statistics
 	// mean (VACUUM, ANALYZE). It must be taken to write everything; Reads and
 	// Writes are empty.
@@ -44,6 +47,10 @@ type Access struct {
 	// missing is, for a new one. With any other argument, the caller falls back on
 	// the table.
 	Key *Key
+	// Alone: it writes, has a Key, and reads nothing but the row of the Key either,
+	// to find it or to check a constraint: what it does depends on that row only, and
+	// nobody can tell that it has been done but by that row.
+	Alone bool
 }
 
 // A Key says where the rowid of the one row comes from.
@@ -63,13 +70,14 @@ func unknown(version int64, reason string) *Access {
 
 // merge is the Access of a text of several statements.
 func merge(version int64, all []*Access) *Access {
-	m := &Access{Version: version, ReadOnly: true, Reason: "several statements in one text"}
+	m := &Access{Version: version, ReadOnly: true, Complete: true, Reason: "several statements in one text"}
 	for _, a := range all {
 		if a.Unknown {
 			return unknown(version, a.Reason)
 		}
 		m.ReadOnly = m.ReadOnly && a.ReadOnly
 		m.DDL = m.DDL || a.DDL
+		m.Complete = m.Complete && a.Complete
 		m.Reads = append(m.Reads, a.Reads...)
 		m.Writes = append(m.Writes, a.Writes...)
 	}

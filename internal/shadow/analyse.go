@@ -63,7 +63,7 @@ func (m *mirror) statement(s *sqltext.Stmt) *Access {
 		}
 		a.ReadOnly, a.Reason = true, s.Kind.String()
 	case sqltext.Begin, sqltext.Commit, sqltext.Rollback, sqltext.Savepoint, sqltext.Release, sqltext.RollbackTo:
-		a.Reason = "controls a transaction"
+		a.Complete, a.Reason = true, "controls a transaction"
 	case sqltext.Create, sqltext.Drop, sqltext.Alter, sqltext.Reindex, sqltext.Analyze, sqltext.Vacuum:
 		a.DDL, a.Reason = true, "changes the schema"
 	default:
@@ -114,6 +114,7 @@ type verdict struct {
 	// unknown and impure are reasons.
 	unknown, impure string
 	modules         bool // the program opens virtual tables
+	beyond          bool // it reads what is no table of the user's
 }
 
 func (v *verdict) program(p program) {
@@ -141,6 +142,7 @@ func (v *verdict) root(root int, writes bool) {
 			v.doubt("opens what is no table of the schema")
 		}
 		v.taint("reads the schema")
+		v.beyond = true
 		return
 	}
 	v.a.Reads = append(v.a.Reads, tree.table)
@@ -192,10 +194,12 @@ func (v *verdict) read(r access) {
 			// The name of a common table expression of which no column is read.
 		default:
 			v.taint("reads " + r.table + ", which is no table of the schema")
+			v.beyond = true
 		}
 	default:
 		v.a.Reads = append(v.a.Reads, r.table)
 		v.taint("reads " + r.table + ", which is virtual or not the user's own")
+		v.beyond = true
 	}
 }
 
@@ -226,8 +230,10 @@ func (v *verdict) access(s *sqltext.Stmt, p program) *Access {
 	for _, name := range a.Reads {
 		if v.m.kinds[name] != kindTable {
 			v.taint("reads " + name + ", which is virtual or not the user's own")
+			v.beyond = true
 		}
 	}
+	a.Complete = !v.beyond && !v.modules
 	if v.m.impure != "" {
 		v.taint(v.m.impure)
 	}
@@ -236,6 +242,7 @@ func (v *verdict) access(s *sqltext.Stmt, p program) *Access {
 		a.Reason = "writes"
 		if len(a.Writes) == 1 && v.m.kinds[a.Writes[0]] == kindTable {
 			a.Key = v.m.key(p, a.Writes[0], true)
+			a.Alone = a.Key != nil && v.m.alone(p)
 		}
 	case v.impure != "":
 		a.ReadOnly, a.Reason = true, v.impure

@@ -35,6 +35,29 @@ func (m *mirror) key(p program, table string, writes bool) *Key {
 	return &k
 }
 
+// alone tells whether a program that has a key opens nothing else in the database: no
+// unique index, in which it might meet another row, no parent or child of a foreign
+// key, and nothing that the statement's own text looks at.
+func (m *mirror) alone(p program) bool {
+	tables := 0
+	for i := range p {
+		if p[i].name == "VOpen" {
+			return false
+		}
+		root, writes, ok := p[i].btree()
+		if !ok {
+			continue
+		}
+		switch tree, known := m.roots[root]; {
+		case !known, !writes, tree.unique:
+			return false
+		case !tree.index:
+			tables++
+		}
+	}
+	return tables == 1
+}
+
 // target is the cursor of the table. There has to be a single one, and no
 // instruction whose effects are not known.
 func (m *mirror) target(p program, table string, writes bool) (cursor int, ok bool) {

@@ -53,7 +53,7 @@ func TestVirtualTablesAndLibSQLsOwn(t *testing.T) {
 		{`DELETE FROM docs_data`, "write r=docs_data w=docs_data"},
 		{`INSERT INTO post(id, title) VALUES (?, ?)`, "write r=post w=docs,docs_config,docs_data,docs_idx,post"},
 		{`UPDATE post SET body = ? WHERE id = ?`, "write r=post w=docs,docs_config,docs_data,docs_idx,post"},
-		{`DELETE FROM post WHERE id = ?`, "write r=post w=post key=post:?1"},
+		{`DELETE FROM post WHERE id = ?`, "write r=post w=post key=post:?1 alone"},
 		{`DELETE FROM post WHERE id IN (SELECT rowid FROM docs WHERE docs MATCH ?)`, "write r=docs,post w=post"},
 
 		{`SELECT title, vector_extract(emb) FROM movie WHERE id = ?`, "pure r=movie key=movie:?1"},
@@ -63,7 +63,7 @@ func TestVirtualTablesAndLibSQLsOwn(t *testing.T) {
 		{`SELECT * FROM movie_idx_shadow`, "read r=movie_idx_shadow"},
 		{`SELECT * FROM libsql_vector_meta_shadow`, "read r=libsql_vector_meta_shadow"},
 		{`INSERT INTO movie(title, emb) VALUES (?, vector32(?))`, "write r=movie w=movie"},
-		{`UPDATE movie SET emb = vector32(?) WHERE id = ?`, "write r=movie w=movie key=movie:?2"},
+		{`UPDATE movie SET emb = vector32(?) WHERE id = ?`, "write r=movie w=movie key=movie:?2 alone"},
 
 		{`SELECT a FROM old WHERE old MATCH 'x'`, "read r=old"},
 		{`INSERT INTO old(docid, a) VALUES (1, 2)`, "write w=old,old_content"},
@@ -140,7 +140,7 @@ func TestWithoutForeignKeysNothingCascades(t *testing.T) {
 	schema := schemaOf(t, 1, "CREATE TABLE p(id INTEGER PRIMARY KEY, v)",
 		"CREATE TABLE c(id INTEGER PRIMARY KEY, p REFERENCES p ON DELETE CASCADE)")
 	schema.ForeignKeys = false
-	if a := loaded(t, schema).Analyze("DELETE FROM p WHERE id = ?"); show(a) != "write r=p w=p key=p:?1" {
+	if a := loaded(t, schema).Analyze("DELETE FROM p WHERE id = ?"); show(a) != "write r=p w=p key=p:?1 alone" {
 		t.Error(show(a))
 	}
 	schema.ForeignKeys = true

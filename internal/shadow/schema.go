@@ -66,8 +66,8 @@ const (
 
 // A tree is what has a root page.
 type tree struct {
-	table string
-	index bool
+	table         string
+	index, unique bool
 }
 
 var errNotCreate = errors.New("not a CREATE statement")
@@ -222,7 +222,8 @@ func (m *mirror) madeObjects() (map[string]bool, error) {
 	if err := m.db.SetAuthorizer(nil); err != nil {
 		return nil, err
 	}
-	stmt, _, err := m.db.Prepare("SELECT type, name, tbl_name, rootpage FROM sqlite_schema")
+	stmt, _, err := m.db.Prepare("SELECT s.type, s.name, s.tbl_name, s.rootpage, s.type = 'index' AND EXISTS" +
+		` (SELECT 1 FROM pragma_index_list(s.tbl_name) AS i WHERE i.name = s.name AND i."unique") FROM sqlite_schema AS s`)
 	if err != nil {
 		return nil, err
 	}
@@ -233,7 +234,7 @@ func (m *mirror) madeObjects() (map[string]bool, error) {
 			made[name] = true
 		}
 		if root := stmt.ColumnInt(3); root > 0 {
-			m.roots[root] = tree{table: lower(stmt.ColumnText(2)), index: kind == "index"}
+			m.roots[root] = tree{table: lower(stmt.ColumnText(2)), index: kind == "index", unique: stmt.ColumnInt(4) != 0}
 		}
 	}
 	return made, errors.Join(stmt.Err(), stmt.Close())

@@ -68,7 +68,7 @@ func loaded(t testing.TB, s Schema) *Shadow {
 //
 //	pure r=a,b key=a:?1
 //	read r=a (calls random)
-//	write r=a w=a,b key=a:5
+//	write r=a w=a key=a:5 alone
 //	ddl | unknown
 func show(a *Access) string {
 	var b strings.Builder
@@ -94,6 +94,9 @@ func show(a *Access) string {
 		fmt.Fprintf(&b, " key=%s:?%d", k.Table, k.Param)
 	} else if k != nil {
 		fmt.Fprintf(&b, " key=%s:%d", k.Table, k.Value)
+	}
+	if a.Alone {
+		b.WriteString(" alone")
 	}
 	return b.String()
 }

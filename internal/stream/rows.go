@@ -227,6 +227,9 @@ func (s *Stream) large(ctx context.Context, level hranahttp.Level, plan *Plan) (
 	// The next baton comes first, so the stream outlives a transfer that is cut.
 	s.baton, s.ep, s.used = cur.Baton, cur.Endpoint, s.pool.now()
 	look.done(s)
+	if w := s.pool.watch; w != nil {
+		w.Answered(nil, plan.Stmts, true) // nothing shows of which schema it is true
+	}
 	r := &Rows{cur: cur, cancel: cancel, step: uint32(c.first), done: func(bool) {}}
 	o := &Outcome{Results: make([]exec.StmtResult, 1), Refused: plan.Guard}
 	var none exec.Table

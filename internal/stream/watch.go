@@ -18,8 +18,14 @@ type Watch interface {
 	// stream holds settings, or they make some, under which they may change more than
 	// they would elsewhere.
 	Add(set WriteSet, stmts []exec.Stmt, odd bool) WriteSet
-	// Begin is called before a request that may commit what is in set is sent.
-	Begin(set WriteSet) Write
+	// Begin is called before a request that may commit what is in set is sent. whole:
+	// the request is the statements that have been added, each of a transaction of
+	// its own or all of one, and nothing else.
+	Begin(set WriteSet, whole bool) Write
+	// Answered is called with the statements of a request that has been answered,
+	// before anybody gets the answer. w is what Begin has given for it, nil if it has
+	// not been called. odd is as for Add.
+	Answered(w Write, stmts []exec.Stmt, odd bool)
 	// Seen is called with the version that an answer shows, before anybody gets the
 	// answer; 0 if it shows none.
 	Seen(version int64)
@@ -93,11 +99,12 @@ func (s *Stream) beginWrite(class exec.Class, p *Plan) Write {
 		return nil
 	}
 	s.odd = s.odd || p.Odd
+	first := s.touched == nil
 	s.touched = w.Add(s.touched, p.Stmts, s.odd)
 	if s.touched == nil || !p.mayCommit() {
 		return nil
 	}
-	return w.Begin(s.touched)
+	return w.Begin(s.touched, first && !s.pinned && (p.Shape == Transaction || p.Begin == "" && !p.Guard))
 }
 
 // answered tells the watch what an answer shows.
@@ -111,6 +118,7 @@ func (s *Stream) answered(w Write, p *Plan, o *Outcome, version int64) {
 			r.SchemaVersion = version
 		}
 	}
+	s.pool.watch.Answered(w, p.Stmts, s.odd || p.Odd)
 	if w != nil {
 		w.Done()
 	}

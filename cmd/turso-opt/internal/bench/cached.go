@@ -114,8 +114,8 @@ var (
 var cachedScenario = &Scenario{
 	ID: "16", Name: "cache", Title: "cache-first reads, 90/10, Zipf, 64 goroutines, RTT 20 ms",
 	About: "Of ten operations nine read one of 10,000 rows by its primary key and one writes such a row; which one is chosen by Zipf(0.99), so that some are wanted, and written, much more often than others. " +
-		"Nobody else writes, and the lease is set to an hour. A write ends what is cached of its row only, so each costs the next reader of that row a request: with one write in ten about one read in ten has to go to the server, " +
-		"however large the cache. What reaches the server is read out of the requests that pass the emulated network, statement by statement. A side with a cache has read each row once before anything is measured. Every reader checks that what it gets is no older than " +
+		"Nobody else writes, and the lease is set to an hour. A write ends what is cached of its row only, when it is acknowledged, and has that asked for again if it had been served: with one write in ten about one read in ten has to go to the server, " +
+		"however large the cache, and those who read a row that is written all the time wait for it. What reaches the server is read out of the requests that pass the emulated network, statement by statement. A side with a cache has read each row once before anything is measured. Every reader checks that what it gets is no older than " +
 		"the last version that had been acknowledged when it asked. The base keeps up to 100 connections; its writes, of which about six are on their way at a time, are tried again when the database is locked.",
 	RTT: 20 * time.Millisecond, Goroutines: 64, Sides: readMostlySides, Setup: ownTables(plainTable, "cached", "grouped"), Work: readMostly(plainTable),
 	Watch:   watchedReads(plainTable, "cached", "grouped"),
