@@ -28,7 +28,7 @@ PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 win
 ROOT := $(CURDIR)
 NESTED := $(filter-out $(ROOT),$(shell go list -m -f '{{.Dir}}'))
 
-.PHONY: check format vet staticcheck platforms modules house test soak sqld fuzz bench report peers
+.PHONY: check format vet staticcheck platforms modules house test test-race test-more soak sqld fuzz bench report peers
 
 check: format modules vet staticcheck platforms house
 
@@ -68,8 +68,15 @@ platforms:
 house:
 	GOWORK=off go test -count=1 -run '^TestHouse' .
 
+# Tests wait for servers, networks and clocks more than they compute: two runs at once
+# take little longer than the longer one.
 test: sqld
+	@$(MAKE) --no-print-directory -j2 test-race test-more
+
+test-race:
 	GOWORK=off go test $(RACE) $(TESTFLAGS) ./...
+
+test-more:
 	GOWORK=off CGO_ENABLED=0 go test -short $(TESTFLAGS) ./...
 	@set -e; for m in $(NESTED); do echo "go test, $$m"; (cd $$m && go test $(RACE) $(TESTFLAGS) ./...); done
 
