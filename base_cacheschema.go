@@ -33,13 +33,23 @@ type baseCache struct {
 	file, libsql bool
 }
 
-func newBaseCache(rc *readCache, name string) *baseCache {
+func newBaseCache(rc *readCache) *baseCache {
 	cfg := rc.connector.cfg
-	b := &baseCache{rc: rc, file: cfg.isFile(), libsql: name == BaseLibsql, declared: shadow.NewDeclared(cfg.CacheTables)}
+	b := &baseCache{rc: rc, file: cfg.isFile(), libsql: isLibsql(rc.connector.base), declared: shadow.NewDeclared(cfg.CacheTables)}
 	if b.file || b.libsql {
 		b.dialect.Store(dialectSQLite)
 	}
 	return b
+}
+
+// isLibsql tells whether a connector is libsql-client-go's of a server, also one that
+// Wrap was given.
+func isLibsql(base driver.Connector) bool {
+	t := reflect.TypeOf(base)
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t.PkgPath() == "github.com/tursodatabase/libsql-client-go/libsql" && t.Name() != "fileConnector"
 }
 
 // current is what is known of the schema; nil if that is nothing, or too old.

@@ -188,7 +188,7 @@ func newBase(cfg *Config, base driver.Connector, name string) *Connector {
 	}
 	if cfg.Cache > 0 {
 		c.reads = newReadCache(c)
-		c.reads.base = newBaseCache(c.reads, name)
+		c.reads.base = newBaseCache(c.reads)
 		c.layers = append([]string{"cache"}, c.layers...)
 	}
 	return c

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	tursoopt "github.com/turso-opt/turso-opt"
@@ -12,7 +13,7 @@ import (
 
 // linearWays are all the ways that operations of the checked histories go.
 var linearWays = []string{
-	"row", "second table", "view", "table", "child", "bulk read", "literal", "text for a key", "prepared read", "held read",
+	"row", "second table", "view", "table", "child", "bulk read", "literal", "text for a key", "prepared read", "held read", "made view",
 	"update", "row update", "upsert", "replacement", "returning", "prepared", "held connection", "cascade", "batch", "independent batch",
 	"transaction", "deferred transaction", "pipelined transaction", "script of a transaction", "script", "transaction of texts", "bulk insert",
 }
@@ -44,7 +45,7 @@ func (l *linear) read(ctx context.Context, r *rand.Rand, op *linearOp) error {
 		op.way = way
 		return l.db.QueryRowContext(ctx, query, arg).Scan(into...)
 	}
-	switch r.IntN(14) {
+	switch r.IntN(15) {
 	default:
 		op.x = true
 		return one("row", "SELECT v FROM x WHERE id = ?", op.id, &op.got.x)
@@ -69,6 +70,9 @@ func (l *linear) read(ctx context.Context, r *rand.Rand, op *linearOp) error {
 	case 11:
 		op.y = true
 		return one("text for a key", "SELECT v FROM y WHERE id = ?", fmt.Sprint(op.id), &op.got.y)
+	case 14:
+		op.made = true
+		return one("made view", "SELECT v FROM made WHERE id = ?", op.id, &op.got.made)
 	case 12:
 		op.x, op.way = true, "prepared read"
 		return l.readX.QueryRowContext(ctx, op.id).Scan(&op.got.x)
@@ -87,7 +91,11 @@ func (l *linear) write(ctx context.Context, r *rand.Rand, op *linearOp) error {
 	op.v = l.next.Add(1)
 	if r.IntN(12) == 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Duration(r.IntN(4000))*time.Microsecond)
+		most := 4 * time.Millisecond
+		if l.e.file {
+			most = 100 * time.Microsecond
+		}
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(r.Int64N(int64(most))))
 		defer cancel()
 	}
 	is := func(way, kind string) { op.way, op.kind = way, kind }
@@ -140,10 +148,17 @@ func (l *linear) write(ctx context.Context, r *rand.Rand, op *linearOp) error {
 		is("pipelined transaction", "both")
 		return l.transaction(ctx, tursoopt.TxOptions{Lock: tursoopt.TxLock(r.IntN(3)), Pipelined: true}, op)
 	case 13:
-		return exec("script of a transaction", "both",
-			"BEGIN IMMEDIATE; UPDATE x SET v = ? WHERE id = ?; UPDATE y SET v = ? WHERE id = ?; COMMIT", op.v, op.id, op.v, op.id)
+		const script = "BEGIN IMMEDIATE; UPDATE x SET v = ? WHERE id = ?; UPDATE y SET v = ? WHERE id = ?; COMMIT"
+		if l.e.file { // whose driver takes no arguments for several statements
+			return exec("script of a transaction", "both", literal(script, op.v, op.id, op.v, op.id))
+		}
+		return exec("script of a transaction", "both", script, op.v, op.id, op.v, op.id)
 	case 14:
-		return exec("script", "y", nothing+"; UPDATE y SET v = ? WHERE id = ?", op.v, op.id)
+		const script = nothing + "; UPDATE y SET v = ? WHERE id = ?"
+		if l.e.file {
+			return exec("script", "y", literal(script, op.v, op.id))
+		}
+		return exec("script", "y", script, op.v, op.id)
 	case 15:
 		is("transaction of texts", "both")
 		return l.hold(ctx, func(c *sql.Conn) error { return l.texts(ctx, c, op) })
@@ -153,6 +168,11 @@ func (l *linear) write(ctx context.Context, r *rand.Rand, op *linearOp) error {
 		_ = yield([]any{op.id, op.v}, nil) && yield([]any{-op.id, op.v}, nil)
 	})
 	return err
+}
+
+// literal puts numbers in the places of parameters.
+func literal(query string, args ...any) string {
+	return fmt.Sprintf(strings.ReplaceAll(query, "?", "%d"), args...)
 }
 
 // hold has f use a connection.
@@ -171,11 +191,17 @@ func (l *linear) texts(ctx context.Context, c *sql.Conn, op *linearOp) error {
 		if q[0] == 'U' {
 			args = []any{op.v, op.id}
 		}
-		if _, err := c.ExecContext(ctx, q, args...); err != nil && q != "COMMIT" {
-			return fmt.Errorf("given up: %v", err) // it is rolled back with the connection
-		} else if err != nil {
-			return err
+		_, err := c.ExecContext(ctx, q, args...)
+		if err == nil {
+			continue
 		}
+		if l.e.file { // nothing ends it with the use of the connection
+			_, _ = c.ExecContext(context.Background(), "ROLLBACK")
+		}
+		if q != "COMMIT" {
+			return fmt.Errorf("given up: %v", err) // it is rolled back with the connection
+		}
+		return err
 	}
 	return nil
 }

@@ -5,17 +5,17 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
-
-	tursoopt "github.com/turso-opt/turso-opt"
 )
 
 // trouble has things happen while a round is under way, one after another, with a
 // part of its operations between them.
 func (l *linear) trouble(ctx context.Context, n int, ops int64) {
-	cut := func() { l.path.Reset() }
+	cut := func() { l.path.Reset() } // answers are lost, too
 	own := func() {
-		_, err := l.db.ExecContext(ctx, fmt.Sprintf("CREATE TABLE own%d (a)", n))
-		l.schema(err)
+		l.makeView(func(query string, _ ...any) error {
+			_, err := l.db.ExecContext(ctx, query)
+			return err
+		})
 	}
 	const again = "DROP TRIGGER copies; CREATE TRIGGER copies AFTER UPDATE ON x BEGIN UPDATE y SET v = new.v WHERE id = new.id; END"
 	foreign := func() {
@@ -31,12 +31,24 @@ func (l *linear) trouble(ctx context.Context, n int, ops int64) {
 	if n%8 >= 4 && n%4 < 3 {
 		happens = []func(){cut, foreign, cut} // what takes long is not for each round
 	}
+	if l.path == nil { // there is nothing to cut and nobody to kill
+		happens = []func(){own, foreign, own, foreign, own}
+	}
 	for i, happen := range happens {
 		for l.noted.Load() < ops*int64(i+1)/int64(len(happens)+1) {
 			time.Sleep(time.Millisecond) // operations are made meanwhile
 		}
 		happen()
 	}
+}
+
+// makeView has a view give another value, by own DDL; exec runs the text.
+func (l *linear) makeView(exec func(query string, args ...any) error) {
+	op := &linearOp{kind: "made", way: "DDL", v: l.next.Add(1)}
+	called := int64(time.Since(l.start))
+	err := exec(fmt.Sprintf("BEGIN IMMEDIATE; DROP VIEW made; CREATE VIEW made AS SELECT id, %d AS v FROM x; COMMIT", op.v))
+	l.note(linearWriters+linearReaders+1, op, called, err)
+	l.schema(err)
 }
 
 // schema counts a change of the schema.
@@ -83,21 +95,27 @@ func (l *linear) lose() {
 	hold := time.After(1200 * time.Millisecond)
 	cut := time.NewTicker(100 * time.Millisecond)
 	defer cut.Stop()
+	lost := false
 	for held := true; held; {
 		select {
 		case <-cut.C:
 			l.path.Reset() // until one that has got there is lost, and those behind it
+		case err = <-told:
+			if lost = true; !l.e.native {
+				hold = time.After(200 * time.Millisecond) // nobody finds out what becomes of it
+			}
 		case <-hold:
 			held = false
 		}
 	}
-	_, err = c.ExecContext(ctx, "COMMIT")
-	if err != nil {
+	if _, err := c.ExecContext(ctx, "COMMIT"); err != nil {
 		l.t.Logf("the lock was lost: %v", err)
 	}
-	err = <-told // it may take a while until a connection stays
+	if !lost {
+		err = <-told // it may take a while until a connection stays
+	}
 	l.held.Store(false)
-	if !tursoopt.OutcomeUnknown(err) {
+	if !l.unclear(op, err) {
 		return
 	}
 	for until := time.Now().Add(time.Second); time.Now().Before(until); time.Sleep(time.Millisecond) {
