@@ -50,7 +50,8 @@ import (
 //
 // Round trips: none for a hit, and none more for a miss or a write, but the schema's
 // version in half a lease, and the schema itself (two queries) when it has changed; where
-// the dialect is not known, one query more on the first connection.
+// the dialect is not known, one query more on the first connection. What is fetched again
+// after its lease is on connections of its own, as any other read: see baseBeside.
 type baseWatch struct {
 	rc   *readCache
 	conn *baseConn

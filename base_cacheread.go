@@ -32,19 +32,23 @@ func (w *baseWatch) query(ctx context.Context, text *sqltext.Text, args []driver
 // would prepare it.
 func (w *baseWatch) queryText(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	c, text := w.conn, w.rc.connector.stmts.Get(query)
-	kept, direct := keepable(text), c.queries()
-	if !kept && !direct {
+	kept := keepable(text)
+	if !kept && !c.queries() {
 		return nil, driver.ErrSkip
 	}
-	return w.query(ctx, text, args, byText, func() (rows driver.Rows, err error) {
-		if err = driver.ErrSkip; direct {
-			rows, err = c.queryText(ctx, query, args)
-		}
-		if err == driver.ErrSkip && kept {
-			rows, err = c.queryPrepared(ctx, query, args)
-		}
-		return rows, err
-	})
+	return w.query(ctx, text, args, byText, func() (driver.Rows, error) { return c.askText(ctx, query, args, kept) })
+}
+
+// askText asks the base for a text, in a way that the driver has; prepared only if it may
+// be kept.
+func (c *baseConn) askText(ctx context.Context, query string, args []driver.NamedValue, kept bool) (rows driver.Rows, err error) {
+	if err = driver.ErrSkip; c.queries() {
+		rows, err = c.queryText(ctx, query, args)
+	}
+	if err == driver.ErrSkip && kept {
+		rows, err = c.queryPrepared(ctx, query, args)
+	}
+	return rows, err
 }
 
 // queryPrepared does what database/sql does for a text that the driver skips. It skips what
@@ -59,6 +63,11 @@ func (c *baseConn) queryPrepared(ctx context.Context, query string, args []drive
 		_ = s.Close()
 		return nil, driver.ErrSkip
 	}
+	return rowsOf(ctx, s, args)
+}
+
+// rowsOf are the rows of a statement that ends with them.
+func rowsOf(ctx context.Context, s driver.Stmt, args []driver.NamedValue) (driver.Rows, error) {
 	rows, err := queryStmt(ctx, s, args)
 	if err != nil {
 		_ = s.Close()
@@ -91,7 +100,11 @@ func (w *baseWatch) read(ctx context.Context, text *sqltext.Text, args []driver.
 	rc, note, o := w.rc, text.Stmts[0].Note, cacheOptions(ctx)
 	found := rc.cache.Get(&k, o)
 	if found.Result != nil {
-		return &keptRows{baseResult: found.Result.(*baseResult)}, true, nil
+		res := found.Result.(*baseResult)
+		if found.Revalidate {
+			w.refresh(res, text, args, by)
+		}
+		return &keptRows{baseResult: res}, true, nil
 	}
 	if n := note.Alone.Load(); w.rows > 0 || n > 0 && note.Alone.CompareAndSwap(n, n-1) {
 		return nil, false, nil

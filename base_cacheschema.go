@@ -31,11 +31,13 @@ type baseCache struct {
 	unfit    atomic.Bool // nothing is kept: see fit
 	// file: SQLite runs in this process. libsql: the base is libsql-client-go.
 	file, libsql bool
+	beside       baseBeside
 }
 
 func newBaseCache(rc *readCache) *baseCache {
 	cfg := rc.connector.cfg
 	b := &baseCache{rc: rc, file: cfg.isFile(), libsql: isLibsql(rc.connector.base), declared: shadow.NewDeclared(cfg.CacheTables)}
+	b.beside.rc = rc
 	if b.file || b.libsql {
 		b.dialect.Store(dialectSQLite)
 	}

@@ -56,7 +56,7 @@ func TestBaseCacheNeedsDeclaredTables(t *testing.T) {
 	}
 	for _, cfg := range []tursoopt.Config{
 		{Cache: 1 << 20, CacheTables: map[string][]string{"": nil}}, {Cache: 1 << 20, CacheTables: map[string][]string{"a": {""}}},
-		{Cache: 1 << 20, StaleWhileRevalidate: 1}, {Cache: 1}, {Cache: 1 << 20, Shared: tursoopt.NewShared(tursoopt.SharedConfig{})},
+		{Cache: 1}, {Cache: 1 << 20, Shared: tursoopt.NewShared(tursoopt.SharedConfig{})},
 	} {
 		if _, err := tursoopt.Wrap(f, &cfg); err == nil {
 			t.Errorf("%+v is accepted", cfg)

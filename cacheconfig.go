@@ -3,7 +3,6 @@ package tursoopt
 import (
 	"errors"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -15,19 +14,8 @@ func (c *Config) validateCache() error {
 	if err := c.validateCacheFields(); err != nil || c.Cache == 0 {
 		return err
 	}
-	switch {
-	case c.isFile() && c.inMemory():
+	if c.isFile() && c.inMemory() {
 		return errors.New("turso-opt: cache: a database in memory has none, each connection may have one of its own")
-	case c.isFile(), c.Base == BaseLibsql, strings.HasPrefix(strings.ToLower(c.URL), "ws"):
-		return c.validateBaseCache()
-	}
-	return nil
-}
-
-// validateBaseCache is about bases other than the native one.
-func (c *Config) validateBaseCache() error {
-	if c.StaleWhileRevalidate > 0 {
-		return errors.New("turso-opt: stale_while_revalidate: only the native base fetches results beside")
 	}
 	return nil
 }
@@ -45,7 +33,7 @@ func (c *Config) validateWrappedCache() error {
 			return errors.New("turso-opt: CacheTables: a table has no name")
 		}
 	}
-	return c.validateBaseCache()
+	return nil
 }
 
 // validateCacheFields is about what has the same meaning on all bases.

@@ -149,7 +149,8 @@ type Config struct {
 	// action, or because they are views of it. A base that is SQLite tells its schema.
 	CacheTables map[string][]string
 	// StaleWhileRevalidate is for how long after its lease a result is still served
-	// while it is fetched again; zero means not at all. Native base only.
+	// while it is fetched again; zero means not at all. Bases other than the native one
+	// are asked on connections beside those of the pool, four at most.
 	StaleWhileRevalidate time.Duration
 	// TxLock is the lock of a BEGIN that does not name one.
 	TxLock TxLock

@@ -270,6 +270,7 @@ func (c *Connector) Close() error {
 	}
 	if c.base != nil {
 		if c.reads != nil {
+			c.reads.base.beside.close()
 			defer c.reads.close()
 		}
 		if closer, ok := c.base.(io.Closer); ok {

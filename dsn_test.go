@@ -189,7 +189,6 @@ func TestParseDSNErrors(t *testing.T) {
 		{"libsql://h:8080&authToken=S3CRET", "begin with ?"},
 		{"libsql://h?cache=shared", "cache"}, {"libsql://h?cache=1KiB", "cache"}, {"libsql://h?cache=-1", "cache"},
 		{":memory:?cache=1MiB", "cache: a database in memory"}, {"file:t.db?cache=1MiB&mode=memory", "cache: a database in memory"},
-		{"file:t.db?cache=1MiB&stale_while_revalidate=1s", "stale_while_revalidate"},
 		{"file:t.db?tls=1", "tls"},
 		{"file:t.db?proxy=http%3A%2F%2FS3CRET", "proxy"},
 		{"file:t.db?base=native", "base"},

@@ -15,11 +15,12 @@ import (
 type poolUse struct {
 	sizer *PoolSizer // who counts it; nil while there is no use, or no controller
 	since time.Duration
+	apart bool // the connection is not one of the pool
 }
 
 // begin is called by whatever uses the connection, and counts the first time.
 func (u *poolUse) begin(c *Connector) {
-	if u.sizer != nil {
+	if u.sizer != nil || u.apart {
 		return
 	}
 	if p := c.sizer.Load(); p != nil {

@@ -91,7 +91,10 @@ func TestCacheFlightsEndWithWrites(t *testing.T) {
 // When the lease has ended the old answer is given once more, and a new one
 // fetched; but none that is older than cache_ttl.
 func TestCacheRevalidates(t *testing.T) {
-	e := newEnv(t, mode{native: true})
+	inModes(t, append(cachedBases, mode{name: "embedded sqld", native: true}), testRevalidates)
+}
+
+func testRevalidates(t *testing.T, e *env) {
 	var ahead atomic.Int64
 	tursoopt.CacheClock(func() (wall, mono int64) { return ahead.Load(), ahead.Load() })
 	db := e.open(t, "cache=1MiB", "cache_lease=3s", "stale_while_revalidate=1h", "cache_ttl=30m")
