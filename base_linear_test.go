@@ -12,8 +12,13 @@ import (
 
 // linearBases are the bases whose histories are checked: libsql-client-go's Connector as
 // anybody may wrap it, and a file's SQLite, which is quickest, so that most goes wrong
-// there where something does.
-var linearBases = []mode{{name: "wrapped libsql-client-go", real: true}, cachedBases[1]}
+// there where something does; also where nearly all is served after its lease, and fetched
+// again beside.
+var linearBases = []mode{
+	{name: "wrapped libsql-client-go", real: true},
+	cachedBases[1],
+	{name: "file, short lease", file: true, params: cachedBases[1].params},
+}
 
 // wrapped opens what is at the env's URL by libsql-client-go's Connector, with a cache.
 func (e *env) wrapped(t testing.TB) *sql.DB {
@@ -36,6 +41,12 @@ func TestBaseCacheIsLinearizable(t *testing.T) {
 		if e.file {
 			ops, open = 24_000, func() *sql.DB { return e.cached(t) }
 		}
+		short := e.name != cachedBases[1].name && e.file
+		if short {
+			open = func() *sql.DB {
+				return e.open(t, "cache=4MiB", "cache_lease=500us", "cache_ttl=2h", "stale_while_revalidate=1h")
+			}
+		}
 		if os.Getenv("TURSO_OPT_SOAK") != "" {
 			ops, round, rare = 1_000_000, 50_000, 10
 		}
@@ -43,6 +54,9 @@ func TestBaseCacheIsLinearizable(t *testing.T) {
 		s := l.rounds(ops, round, rare)
 		if l.unknown.Load() == 0 || s.SchemaChanges < linearRounds {
 			t.Errorf("too little trouble: %d unknown outcomes, %+v", l.unknown.Load(), s)
+		}
+		if short && s.Revalidated == 0 {
+			t.Error("nothing was served after its lease")
 		}
 		if !e.file && (l.kills == 0 || s.Lost == 0 || l.late == 0) {
 			t.Errorf("too little trouble: %d kills, %d late, %+v", l.kills, l.late, s)

@@ -120,3 +120,12 @@ func ForgetSchema(db *sql.DB) { db.Driver().(*Driver).connector.reads.unload() }
 
 // URLOf is where db's database is.
 func URLOf(db *sql.DB) string { return db.Driver().(*Driver).connector.cfg.URL }
+
+// Beside is how many results db's cache has fetched again now, on another base than the
+// native one.
+func Beside(db *sql.DB) int {
+	b := &db.Driver().(*Driver).connector.reads.base.beside
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.under)
+}
