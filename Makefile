@@ -83,7 +83,7 @@ test-more:
 SOAKTIME ?= 10m
 soak: sqld
 	TURSO_OPT_SOAK=$(SOAKTIME) TURSO_OPT_DIFFERENTIAL=$(SOAKTIME) GOWORK=off \
-		go test $(RACE) -count=1 -v -timeout=3h -run '^(TestStress|TestFaultLedger|TestDifferential|TestIdleBehindMiddlebox|TestCacheIsLinearizable)$$' .
+		go test $(RACE) -count=1 -v -timeout=3h -run '^(TestStress|TestFaultLedger|TestDifferential|TestIdleBehindMiddlebox|Test(Base)?CacheIsLinearizable)$$' .
 
 sqld:
 	@tools/sqld.sh >/dev/null
