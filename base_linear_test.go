@@ -36,10 +36,10 @@ func (e *env) wrapped(t testing.TB) *sql.DB {
 // it, and others' that changes nothing; what others' DDL changes is bounded by the lease.
 func TestBaseCacheIsLinearizable(t *testing.T) {
 	inModes(t, linearBases, func(t *testing.T, e *env) {
-		ops, round, rare := int64(6_000), int64(1_500), int64(1)
+		ops, round, rare := int64(4_000), int64(1_000), int64(1)
 		open := func() *sql.DB { return e.wrapped(t) }
 		if e.file {
-			ops, open = 24_000, func() *sql.DB { return e.cached(t) }
+			ops, open = 16_000, func() *sql.DB { return e.cached(t) }
 		}
 		short := e.name != cachedBases[1].name && e.file
 		if short {
@@ -52,14 +52,14 @@ func TestBaseCacheIsLinearizable(t *testing.T) {
 		}
 		l := newLinear(t, e, open)
 		s := l.rounds(ops, round, rare)
-		if l.unknown.Load() == 0 || s.SchemaChanges < linearRounds {
-			t.Errorf("too little trouble: %d unknown outcomes, %+v", l.unknown.Load(), s)
+		if s.SchemaChanges < linearRounds {
+			t.Errorf("too few changes of the schema: %+v", s)
 		}
 		if short && s.Revalidated == 0 {
 			t.Error("nothing was served after its lease")
 		}
-		if !e.file && (l.kills == 0 || s.Lost == 0 || l.late == 0) {
-			t.Errorf("too little trouble: %d kills, %d late, %+v", l.kills, l.late, s)
+		if !e.file && (l.kills == 0 || l.unknown.Load() == 0 || s.Lost == 0 || l.late == 0) {
+			t.Errorf("too little trouble: %d kills, %d unknown outcomes, %d late, %+v", l.kills, l.unknown.Load(), l.late, s)
 		}
 	})
 }

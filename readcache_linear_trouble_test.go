@@ -31,8 +31,18 @@ func (l *linear) trouble(ctx context.Context, n int, ops int64) {
 	if n%8 >= 4 && n%4 < 3 {
 		happens = []func(){cut, foreign, cut} // what takes long is not for each round
 	}
-	if l.path == nil { // there is nothing to cut and nobody to kill
+	switch {
+	case l.path == nil: // there is nothing to cut and nobody to kill
 		happens = []func(){own, foreign, own, foreign, own}
+	case !l.e.native:
+		// The base leaves a transaction behind that was cut, whose lock nobody gets before five
+		// seconds are over, or the server is.
+		happens = [][]func(){
+			{own, cut, l.kill, foreign},
+			{foreign, l.lose, l.kill},
+			{cut, l.kill, own, foreign},
+			{own, foreign, cut, l.kill},
+		}[n%4]
 	}
 	for i, happen := range happens {
 		for l.noted.Load() < ops*int64(i+1)/int64(len(happens)+1) {
@@ -79,6 +89,8 @@ func (l *linear) lose() {
 		return
 	}
 	defer c.Close()
+	defer l.held.Store(false)
+	l.held.Store(!l.e.native) // what waits there is left behind
 	if _, err := c.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 		l.t.Logf("no lock: %v", err)
 		return
