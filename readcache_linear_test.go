@@ -298,7 +298,7 @@ func (l *linear) rounds(ops, round, rare int64) tursoopt.CacheStats {
 	l.t.Logf("%d operations in %v; %v; failed %v, unknown %d, late %d, killed %d, schemas %d, %+v", l.total,
 		time.Since(began).Round(time.Millisecond), l.ways, l.failed, l.unknown.Load(), l.late, l.kills, l.schemas, s.CacheTally)
 	// Of those that are made while a broken transaction still has the lock none is one. The
-	// other bases are given more writes, which drop more.
+	// other bases' rounds are shorter, and have more trouble.
 	least := uint64(ops) / 4
 	if !l.e.native {
 		least = uint64(ops) / 8
