@@ -36,10 +36,10 @@ func (e *env) wrapped(t testing.TB) *sql.DB {
 // it, and others' that changes nothing; what others' DDL changes is bounded by the lease.
 func TestBaseCacheIsLinearizable(t *testing.T) {
 	inModes(t, linearBases, func(t *testing.T, e *env) {
-		ops, round, rare := int64(4_000), int64(1_000), int64(1)
+		ops, round, rare := int64(2_400), int64(600), int64(1)
 		open := func() *sql.DB { return e.wrapped(t) }
 		if e.file {
-			ops, open = 16_000, func() *sql.DB { return e.cached(t) }
+			ops, round, open = 10_000, 1_000, func() *sql.DB { return e.cached(t) }
 		}
 		short := e.name != cachedBases[1].name && e.file
 		if short {
