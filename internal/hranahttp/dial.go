@@ -6,9 +6,13 @@ import (
 	"errors"
 	"net"
 	"os"
+	"time"
 
 	"github.com/turso-opt/turso-opt/internal/http1"
 )
+
+// dialEnds is how long Close waits for a user's function that dials.
+const dialEnds = time.Second
 
 // sessions is how many TLS sessions are kept to be resumed.
 const sessions = 32
@@ -54,6 +58,16 @@ func (t *Transport) dial(ctx context.Context, network, addr string) (net.Conn, e
 	case d := <-done:
 		return d.conn, d.err
 	case <-ctx.Done():
+		if t.life.Err() != nil {
+			// One that knows contexts returns now, and Close leaves nothing of it.
+			last := time.NewTimer(dialEnds)
+			defer last.Stop()
+			select {
+			case d := <-done:
+				return d.conn, d.err
+			case <-last.C:
+			}
+		}
 		go func() {
 			if d := <-done; d.conn != nil {
 				d.conn.Close()
