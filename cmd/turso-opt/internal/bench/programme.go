@@ -87,29 +87,39 @@ func (p *programme) run(ctx context.Context, db *sql.DB, work Work) (s Sample, e
 	return s, ctx.Err()
 }
 
-// part lets callers come for the length of one part.
+// part lets callers come for the length of one part. Who they are and when they are
+// due does not depend on how soon this gets to run: on a busy machine they come late,
+// which is in their latencies, but they come.
 func (p *programme) part(ctx context.Context, db *sql.DB, task Task, i int, began time.Time, chance *rand.Rand, all *sync.WaitGroup) {
 	a, s := &p.parts[i], &p.samples[i]
 	s.Name = a.Name
 	open, looked := 0, 0
-	look, next := began, began
-	for at := time.Since(began); at < p.length && ctx.Err() == nil; at = time.Since(began) {
-		now := float64(at) / float64(p.length)
-		p.network(a, now)
-		if time.Since(look) >= 0 {
+	look, next, end := began, began, began.Add(p.length)
+	part := func(at time.Time) float64 { return float64(at.Sub(began)) / float64(p.length) }
+	for ctx.Err() == nil {
+		due, now := next.Before(end), time.Now()
+		if !due && !now.Before(end) {
+			break
+		}
+		p.network(a, min(part(now), 1))
+		if !now.Before(look) {
 			look = look.Add(looks)
 			open += db.Stats().OpenConnections
 			looked++
 		}
-		if wait := min(time.Until(next), time.Until(look)); wait > 0 {
+		wait := min(time.Until(look), time.Until(end))
+		if due {
+			wait = min(time.Until(next), time.Until(look))
+		}
+		if wait > 0 {
 			time.Sleep(wait)
 			continue
 		}
-		if time.Until(next) > 0 {
+		if !due || time.Until(next) > 0 {
 			continue
 		}
 		came := next
-		next = next.Add(time.Duration(chance.ExpFloat64() / a.Rate(now) * float64(time.Second)))
+		next = next.Add(time.Duration(chance.ExpFloat64() / a.Rate(part(came)) * float64(time.Second)))
 		all.Go(func() { p.serve(ctx, task, s, began, came) })
 	}
 	s.Open = float64(open) / float64(max(looked, 1))

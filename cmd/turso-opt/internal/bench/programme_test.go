@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -70,6 +71,33 @@ func idleDB(t *testing.T) *sql.DB {
 	}
 	t.Cleanup(func() { db.Close() })
 	return db
+}
+
+// Who is late to let callers come lets all of them come, and the time that they have
+// lost is theirs.
+func TestProgrammeComesLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		work := func(context.Context, *sql.DB, int) (Task, error) {
+			return Task{Do: func(context.Context) error { return nil }}, nil
+		}
+		came := func(stall time.Duration) (n [2]int, p99 float64) {
+			once := sync.OnceFunc(func() { time.Sleep(stall) })
+			p := &programme{length: time.Second, parts: []Arrival{
+				{Name: "first", Rate: func(float64) float64 { once(); return 20 }},
+				{Name: "second", Rate: func(float64) float64 { return 20 }},
+			}}
+			s, err := p.run(t.Context(), idleDB(t), work)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return [2]int{len(s.Arrivals[0].Latencies), len(s.Arrivals[1].Latencies)}, s.Arrivals[1].p99()
+		}
+		inTime, _ := came(0)
+		late, p99 := came(5 * time.Second)
+		if late != inTime || inTime[0] < 10 || inTime[1] < 10 || p99 < 3 {
+			t.Errorf("%v came late, %v in time; p99 %v", late, inTime, p99)
+		}
+	})
 }
 
 // What fails, or is not answered in time, counts as one that took as long as anybody
