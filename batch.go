@@ -108,6 +108,7 @@ func batchOf(args []driver.NamedValue) *batchCall {
 // found before anything is sent.
 func (c *batchCall) bind(ctx context.Context, conn *conn) ([]call, error) {
 	calls := make([]call, len(c.batch.items))
+	var schema *compressSchema // what the items before make of it, nil if nothing
 	for i := range c.batch.items {
 		item := &c.batch.items[i]
 		text := conn.connector.stmts.Get(item.query)
@@ -116,7 +117,7 @@ func (c *batchCall) bind(ctx context.Context, conn *conn) ([]call, error) {
 		}
 		args, err := item.named()
 		if err == nil {
-			err = conn.bind(ctx, &calls[i], text, args, true)
+			schema, err = conn.bindAfter(ctx, &calls[i], text, args, true, schema)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("turso-opt: item %d of the batch: %w", i, err)

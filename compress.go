@@ -94,10 +94,10 @@ func (z *compression) escape(args []driver.NamedValue) ([]driver.NamedValue, err
 }
 
 // uses is what the statements of a text do with compressed columns; the error
-// refuses the text.
-func (z *compression) uses(ctx context.Context, text *sqltext.Text, ask asker) ([]*compressUse, error) {
+// refuses the text. later is what the statements before it, which are sent with it,
+// make of the schema: nil if they leave it as it is. What follows gets the one given back.
+func (z *compression) uses(ctx context.Context, text *sqltext.Text, ask asker, later *compressSchema) ([]*compressUse, *compressSchema, error) {
 	all := make([]*compressUse, len(text.Stmts))
-	var later *compressSchema // what earlier statements of the text make of it
 	for i := range text.Stmts {
 		st := &text.Stmts[i]
 		schema := later
@@ -110,17 +110,17 @@ func (z *compression) uses(ctx context.Context, text *sqltext.Text, ask asker) (
 		switch {
 		case !z.guard:
 		case all[i].refused != nil:
-			return nil, all[i].refused
+			return nil, nil, all[i].refused
 		case schema.failed != nil && z.needsSchema(st):
 			// A view or a trigger that is not known may use a column.
-			return nil, fmt.Errorf("turso-opt: what has to be known of the schema for compress_columns could not be asked for "+
+			return nil, nil, fmt.Errorf("turso-opt: what has to be known of the schema for compress_columns could not be asked for "+
 				"(compress_guard=off does without): %w", schema.failed)
 		}
-		if i < len(text.Stmts)-1 && changes(st) {
+		if changes(st) {
 			later = schema.after(all[i])
 		}
 	}
-	return all, nil
+	return all, later, nil
 }
 
 // apply compresses the parameters of a statement that land in compressed columns.

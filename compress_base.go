@@ -43,7 +43,7 @@ func (c *baseConn) compressArgs(ctx context.Context, query string, args []driver
 		return nil, err
 	}
 	args = append([]driver.NamedValue(nil), args...)
-	uses, err := z.uses(ctx, text, c.asker())
+	uses, _, err := z.uses(ctx, text, c.asker(), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package tursoopt_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -202,6 +203,62 @@ func TestCompressInAScript(t *testing.T) {
 			t.Error(got)
 		}
 	})
+}
+
+// Nor is a batch that does: no item of it is asked for before all of them are sent.
+func TestCompressInABatchThatChangesTheSchema(t *testing.T) {
+	inModes(t, []mode{nativeModes[0], nativeModes[3], otherModes[1]}, func(t *testing.T, e *env) {
+		db, plain := e.open(t, "compress_columns=docs.body"), e.open(t)
+		for _, tx := range []bool{false, true} {
+			mustExec(t, db, "CREATE TABLE docs (body, id)")
+			mustExec(t, db, "INSERT INTO docs VALUES (?, ?)", packable, packable)
+			var q tursoopt.Queryer = db
+			end := func() error { return nil }
+			if tx {
+				own, err := db.BeginTx(t.Context(), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				q, end = own, own.Commit
+			}
+			var b tursoopt.Batch
+			b.Queue("DROP TABLE docs")
+			b.Queue("CREATE TABLE docs (id, body)")
+			b.Queue("INSERT INTO docs VALUES (?, ?)", packable, packable)
+			b.Queue("INSERT INTO docs (id, body) VALUES (2, ?)", packable)
+			if err := batchError(t, q, &b); err != nil {
+				t.Fatal(err)
+			}
+			if err := end(); err != nil {
+				t.Fatal(err)
+			}
+			if got := queryAny(t, plain, "SELECT typeof(id) || typeof(body) FROM docs WHERE id = 2 OR typeof(id) <> 'integer' ORDER BY rowid"); got[0] == "blobtext" || got[1] != "integerblob" {
+				t.Error(got)
+			}
+			var c tursoopt.Batch
+			c.Queue("CREATE VIEW w AS SELECT body AS b FROM docs")
+			c.Queue("SELECT upper(b) FROM w")
+			if err := batchError(t, db, &c); err == nil || !strings.Contains(err.Error(), "docs.body") {
+				t.Errorf("a view of the same batch is not guarded: %v", err)
+			}
+			mustExec(t, db, "DROP TABLE docs")
+		}
+	})
+}
+
+// batchError sends a batch and gives its first error.
+func batchError(t *testing.T, q tursoopt.Queryer, b *tursoopt.Batch) error {
+	t.Helper()
+	res, err := tursoopt.SendBatch(t.Context(), q, b)
+	if err != nil {
+		return err
+	}
+	for range b.Len() {
+		if _, err := res.Exec(); err != nil {
+			return errors.Join(err, res.Close())
+		}
+	}
+	return res.Close()
 }
 
 // Without the schema nobody knows which views use a column.

@@ -12,25 +12,32 @@ import (
 // bind makes a call of a text and its arguments, with those compressed that land
 // in compressed columns.
 func (c *conn) bind(ctx context.Context, cl *call, text *sqltext.Text, args []driver.NamedValue, wantRows bool) error {
+	_, err := c.bindAfter(ctx, cl, text, args, wantRows, nil)
+	return err
+}
+
+// bindAfter is bind for a text that is sent behind others, which make of the schema
+// what later is, nil if nothing; it gives what the text makes of it in turn.
+func (c *conn) bindAfter(ctx context.Context, cl *call, text *sqltext.Text, args []driver.NamedValue, wantRows bool, later *compressSchema) (*compressSchema, error) {
 	z := c.connector.compression
 	if z == nil {
-		return cl.bind(text, args, wantRows)
+		return nil, cl.bind(text, args, wantRows)
 	}
 	args, err := z.escape(args)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := cl.bind(text, args, wantRows); err != nil {
-		return err
+		return nil, err
 	}
-	uses, err := z.uses(ctx, text, c.asker())
+	uses, later, err := z.uses(ctx, text, c.asker(), later)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for i := range cl.stmts {
 		z.apply(uses[i], cl.stmts[i].Args)
 	}
-	return nil
+	return later, nil
 }
 
 // asker asks beside the session, unless that has changed the schema in its
