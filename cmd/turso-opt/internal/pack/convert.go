@@ -14,9 +14,12 @@ import (
 	"github.com/turso-opt/turso-opt/internal/frame"
 )
 
-// stateTable holds how far conversions have come, so that one that was stopped
-// goes on there. It is gone when none is under way.
+// stateTable holds how far a column's last conversion has come, so that one that was
+// stopped goes on there. It is gone when none is under way.
 const stateTable = "turso_opt_compress"
+
+// every is how long nothing is told, but for tests.
+var every = time.Second
 
 // A conversion is one column's, in one direction.
 type conversion struct {
@@ -24,6 +27,7 @@ type conversion struct {
 	db     *sql.DB
 	out    io.Writer
 	column column
+	rowid  string // what its table calls it
 	undo   bool
 
 	from, to     int64 // bytes before and after
@@ -45,8 +49,8 @@ func convert(ctx context.Context, o Options, out io.Writer, undo bool) error {
 	}
 	defer db.Close()
 	for _, c := range columns {
-		if reasons := s.rowless(c); len(reasons) > 0 {
-			return fmt.Errorf("%s: %s", c, reasons[0])
+		if _, reason := s.rowid(c); reason != "" {
+			return fmt.Errorf("%s: %s", c, reason)
 		}
 		if reasons := s.breaks(c); len(reasons) > 0 && !undo && !o.Force && !o.DryRun {
 			return fmt.Errorf("%s is used by %s; --force compresses it all the same", c, strings.Join(reasons, "; by "))
@@ -59,6 +63,7 @@ func convert(ctx context.Context, o Options, out io.Writer, undo bool) error {
 	left := 0
 	for _, c := range columns {
 		v := &conversion{Options: &o, db: db, out: out, column: c, undo: undo, told: time.Now()}
+		v.rowid, _ = s.rowid(c)
 		if err := v.run(ctx); err != nil {
 			return fmt.Errorf("%s: %w", c, err)
 		}
@@ -70,21 +75,22 @@ func convert(ctx context.Context, o Options, out io.Writer, undo bool) error {
 	return nil
 }
 
-// key is the conversion's name in the state table. The way back has another.
-func (c *conversion) key() string {
+// name tells conversions of a column apart: one that goes another way, or makes
+// something else of the values, has all rows before it.
+func (c *conversion) name() string {
 	if c.undo {
-		return "undo " + c.column.String()
+		return "undo"
 	}
-	return "rewrite " + c.column.String()
+	return fmt.Sprintf("rewrite by %s from %d bytes", algorithms[c.Config.CompressAlgorithm], c.Min)
 }
 
 func (c *conversion) run(ctx context.Context) error {
 	at := int64(-1 << 63)
 	if !c.DryRun {
-		if _, err := c.db.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS "+stateTable+" (conversion TEXT PRIMARY KEY, at INTEGER NOT NULL)"); err != nil {
+		if _, err := c.db.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS "+stateTable+" (name TEXT PRIMARY KEY, conversion TEXT NOT NULL, at INTEGER NOT NULL)"); err != nil {
 			return err
 		}
-		err := c.db.QueryRowContext(ctx, "SELECT at FROM "+stateTable+" WHERE conversion = ?", c.key()).Scan(&at)
+		err := c.db.QueryRowContext(ctx, "SELECT at FROM "+stateTable+" WHERE name = ? AND conversion = ?", c.column.String(), c.name()).Scan(&at)
 		switch {
 		case err == nil:
 			fmt.Fprintf(c.out, "%s: going on behind row %d\n", c.column, at)
@@ -100,7 +106,7 @@ func (c *conversion) run(ctx context.Context) error {
 		if at = next; !more {
 			break
 		}
-		if time.Since(c.told) > time.Second {
+		if time.Since(c.told) >= every {
 			c.tell("")
 		}
 	}
@@ -108,7 +114,7 @@ func (c *conversion) run(ctx context.Context) error {
 	if c.DryRun {
 		return nil
 	}
-	if _, err := c.db.ExecContext(ctx, "DELETE FROM "+stateTable+" WHERE conversion = ?", c.key()); err != nil {
+	if _, err := c.db.ExecContext(ctx, "DELETE FROM "+stateTable+" WHERE name = ?", c.column.String()); err != nil {
 		return err
 	}
 	var others int
@@ -152,7 +158,7 @@ func (c *conversion) step(ctx context.Context, at int64) (next int64, more bool,
 		if err != nil {
 			return err
 		}
-		b.Queue("INSERT OR REPLACE INTO "+stateTable+" (conversion, at) VALUES (?, ?)", c.key(), next)
+		b.Queue("INSERT OR REPLACE INTO "+stateTable+" (name, conversion, at) VALUES (?, ?, ?)", c.column.String(), c.name(), next)
 		res, err := tursoopt.SendBatch(ctx, tx, b)
 		if err != nil {
 			return err
@@ -165,7 +171,7 @@ func (c *conversion) step(ctx context.Context, at int64) (next int64, more bool,
 // read looks at rows and gives the updates that they need.
 func (c *conversion) read(ctx context.Context, from reader, at int64) (next int64, more bool, b *tursoopt.Batch, err error) {
 	table, name := quote(c.column.table), quote(c.column.name)
-	rows, err := from.QueryContext(ctx, "SELECT rowid, "+name+" FROM "+table+" WHERE rowid > ? ORDER BY rowid LIMIT ?", at, c.Rows)
+	rows, err := from.QueryContext(ctx, "SELECT "+c.rowid+", "+name+" FROM "+table+" WHERE "+c.rowid+" > ? ORDER BY 1 LIMIT ?", at, c.Rows)
 	if err != nil {
 		return at, false, nil, err
 	}
@@ -181,7 +187,7 @@ func (c *conversion) read(ctx context.Context, from reader, at int64) (next int6
 		c.looked++
 		if now, ok := c.convert(next, v); ok {
 			c.done++
-			b.Queue("UPDATE "+table+" SET "+name+" = ? WHERE rowid = ?", now, next)
+			b.Queue("UPDATE "+table+" SET "+name+" = ? WHERE "+c.rowid+" = ?", now, next)
 		}
 	}
 	return next, n == c.Rows, b, rows.Err()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"strings"
 
 	tursoopt "github.com/turso-opt/turso-opt"
 	"github.com/turso-opt/turso-opt/cmd/turso-opt/internal/ui"
@@ -35,7 +34,8 @@ func Estimate(ctx context.Context, o Options, out io.Writer) error {
 	t.Add("column", "rows seen", "of them smaller", "bytes", "by LZ4", "saved", "by zstd", "saved")
 	var broken []string
 	for _, c := range columns {
-		values, err := o.sample(ctx, db, c)
+		rowid, rowless := s.rowid(c)
+		values, err := o.sample(ctx, db, c, rowid)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c, err)
 		}
@@ -69,8 +69,8 @@ func Estimate(ctx context.Context, o Options, out io.Writer) error {
 		for _, r := range s.breaks(c) {
 			broken = append(broken, c.String()+" would break "+r)
 		}
-		for _, r := range s.rowless(c) {
-			broken = append(broken, c.String()+" is for new values only: "+r)
+		if rowless != "" {
+			broken = append(broken, c.String()+" is for new values only: "+rowless)
 		}
 	}
 	if _, err := t.WriteTo(out); err != nil {
@@ -86,13 +86,9 @@ func Estimate(ctx context.Context, o Options, out io.Writer) error {
 
 // sample reads rows at random places of a table, in one round trip. One without
 // rowids is read from its beginning.
-func (o *Options) sample(ctx context.Context, db *sql.DB, c column) (values []any, err error) {
+func (o *Options) sample(ctx context.Context, db *sql.DB, c column, rowid string) (values []any, err error) {
 	table, name := quote(c.table), quote(c.name)
-	var least, most sql.NullInt64
-	if err := db.QueryRowContext(ctx, "SELECT min(rowid), max(rowid) FROM "+table).Scan(&least, &most); err != nil {
-		if !strings.Contains(err.Error(), "rowid") {
-			return nil, err
-		}
+	if rowid == "" {
 		err := each(ctx, db, "SELECT "+name+" FROM "+table+" LIMIT ?", func(rows *sql.Rows) error {
 			var v any
 			err := rows.Scan(&v)
@@ -100,6 +96,10 @@ func (o *Options) sample(ctx context.Context, db *sql.DB, c column) (values []an
 			return err
 		}, o.Sample)
 		return values, err
+	}
+	var least, most sql.NullInt64
+	if err := db.QueryRowContext(ctx, "SELECT min("+rowid+"), max("+rowid+") FROM "+table).Scan(&least, &most); err != nil {
+		return nil, err
 	}
 	if !least.Valid {
 		return nil, nil
@@ -115,7 +115,7 @@ func (o *Options) sample(ctx context.Context, db *sql.DB, c column) (values []an
 		} else {
 			at += int64(i * probe)
 		}
-		b.Queue("SELECT rowid, "+name+" FROM "+table+" WHERE rowid >= ? ORDER BY rowid LIMIT ?", at, probe)
+		b.Queue("SELECT "+rowid+", "+name+" FROM "+table+" WHERE "+rowid+" >= ? ORDER BY 1 LIMIT ?", at, probe)
 	}
 	res, err := tursoopt.SendBatch(ctx, db, b)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	tursoopt "github.com/turso-opt/turso-opt"
@@ -174,15 +175,22 @@ func (s *schema) breaks(c column) (reasons []string) {
 	return reasons
 }
 
-// rowless says that a column's table has no rowid, by which rewrite and undo go.
-func (s *schema) rowless(c column) []string {
+// rowid is what a column's table calls the rowid by which rewrite and undo go. A
+// table's own column may have one of its names, or all. The reason says why there
+// is none.
+func (s *schema) rowid(c column) (name, reason string) {
 	for _, o := range s.objects {
 		text := strings.ToUpper(o.text)
 		if i := strings.LastIndexByte(text, ')'); o.kind == "table" && o.name == c.table && i >= 0 && strings.Contains(text[i:], "WITHOUT") {
-			return []string{"table " + o.name + ": it has no rowid, by which rewrite and undo go"}
+			return "", "table " + c.table + ": it has no rowid, by which rewrite and undo go"
 		}
 	}
-	return nil
+	for _, name := range []string{"rowid", "_rowid_", "oid"} {
+		if !slices.ContainsFunc(s.columns, func(own column) bool { return own.table == c.table && strings.EqualFold(own.name, name) }) {
+			return name, ""
+		}
+	}
+	return "", "table " + c.table + ": its columns have all the names of the rowid, by which rewrite and undo go"
 }
 
 // Doubts says which of the columns that a Config has compressed are not there, and
