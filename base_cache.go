@@ -231,7 +231,6 @@ func (w *baseWatch) reset() {
 	if w == nil {
 		return
 	}
-	w.endRaw()
 	if _, ok := w.conn.Conn.(driver.SessionResetter); ok && w.tx.open() {
 		w.tx.unsure = true
 	}

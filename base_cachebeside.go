@@ -127,7 +127,7 @@ func (w *baseWatch) fetch(ctx context.Context, text *sqltext.Text, args []driver
 	rc := w.rc
 	rc.base.learn(ctx, w.conn)
 	k, ok := baseKey(text, args, by, nil)
-	if !ok || !w.quiet() {
+	if !ok {
 		return nil
 	}
 	reads, _, ok := rc.depends(&exec.Stmt{SQL: k.SQL, Args: plainArgs(text, args)})

@@ -26,6 +26,7 @@ func revalidating(t *testing.T, e *env) (db *sql.DB, ahead *atomic.Int64) {
 		t.Fatal(err)
 	}
 	return wrapCached(t, base, func(cfg *tursoopt.Config) {
+		cfg.Timeout = -1 // nothing but its end ends what is under way
 		cfg.CacheLease, cfg.CacheTTL, cfg.StaleWhileRevalidate = 10*time.Second, 200*time.Hour, 100*time.Hour
 	}), ahead
 }
@@ -74,12 +75,15 @@ func TestBaseCacheFetchesBeside(t *testing.T) {
 		return n
 	}
 	fills, used := cacheStats(t, db).Fills, tursoopt.PoolSeenOf(db)
-	hit(0)
-	fetched(t, db, fills, 1)
-	for tursoopt.Beside(db) > 0 {
-		runtime.Gosched()
+	for n := range uint64(2) {
+		ahead.Add(int64(time.Minute))
+		hit(0)
+		fetched(t, db, fills+n, 1)
+		for tursoopt.Beside(db) > 0 {
+			runtime.Gosched()
+		}
 	}
-	if now := tursoopt.PoolSeenOf(db); now.Begun != used.Begun+1 || now.InUse != 0 {
+	if now := tursoopt.PoolSeenOf(db); now.Begun != used.Begun+2 || now.InUse != 0 {
 		t.Errorf("the pool was used as in %+v, before the hit %+v", now, used)
 	}
 
@@ -88,10 +92,8 @@ func TestBaseCacheFetchesBeside(t *testing.T) {
 	for i := 1; i < 6; i++ {
 		holds = append(holds, p.before(t, fmt.Sprintf("SELECT n + %d ", i)))
 	}
-	for range 2 {
-		for i := 1; i < 6; i++ {
-			hit(i)
-		}
+	for i := range 10 {
+		hit(i/2 + 1)
 	}
 	for _, h := range holds[:4] {
 		<-h.reached
@@ -122,8 +124,8 @@ func TestBaseCacheFetchesBeside(t *testing.T) {
 	hit(2)
 	<-again.reached
 
-	if err := db.Close(); err != nil {
-		t.Error(err)
+	if err := db.Close(); err != nil || tursoopt.Beside(db) != 0 {
+		t.Errorf("%v, %d are under way", err, tursoopt.Beside(db))
 	}
 	for _, h := range append(holds[2:], again) {
 		<-h.left

@@ -78,7 +78,7 @@ func rowsOf(ctx context.Context, s driver.Stmt, args []driver.NamedValue) (drive
 
 // quiet tells whether answers on the connection are those that others get.
 func (w *baseWatch) quiet() bool {
-	return !w.odd && w.raw == nil && !w.tx.open() && !w.conn.inTx && !w.rc.connector.closed.Load()
+	return !w.odd && !w.tx.open() && !w.rc.connector.closed.Load()
 }
 
 // readsAlone is how often a text is left alone after its result was too large to be kept.

@@ -76,7 +76,6 @@ func (b *baseCache) moved() {
 		return // what has run is a write of everything, and names stay what they are
 	}
 	b.rc.cache.Moved()
-	b.rc.connector.stmts.InvalidateNotes()
 }
 
 var errCacheDialect = errors.New("turso-opt: cache: the base is not SQLite, whose schema says what a statement touches: " +
@@ -147,8 +146,6 @@ func (b *baseCache) load(ctx context.Context, c *baseConn) error {
 			rc.schema.known.Store(&k)
 			return nil
 		}
-		rc.cache.Moved()
-		k = knownSchema{moves: rc.cache.Moves(), asked: rc.clock()}
 	}
 	if !b.libsql { // whose server refuses what would make it unfit
 		if fit, err := b.fit(ctx, c); err != nil || !fit {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,6 +20,8 @@ import (
 type tallied struct {
 	driver.Connector
 	asked atomic.Int64
+	// rows, if not nil, are in place of those of a query of table b.
+	rows func(driver.Rows) driver.Rows
 }
 
 func (c *tallied) Connect(ctx context.Context) (driver.Conn, error) {
@@ -52,12 +55,13 @@ func (c *talliedConn) PrepareContext(ctx context.Context, query string) (driver.
 	if err != nil {
 		return nil, err
 	}
-	return &talliedStmt{s, c.c}, nil
+	return &talliedStmt{s, c.c, strings.Contains(query, "FROM b")}, nil
 }
 
 type talliedStmt struct {
 	driver.Stmt
 	c *tallied
+	b bool
 }
 
 func (s *talliedStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
@@ -67,7 +71,11 @@ func (s *talliedStmt) ExecContext(ctx context.Context, args []driver.NamedValue)
 
 func (s *talliedStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
 	s.c.asked.Add(1)
-	return s.Stmt.(driver.StmtQueryContext).QueryContext(ctx, args)
+	rows, err := s.Stmt.(driver.StmtQueryContext).QueryContext(ctx, args)
+	if err == nil && s.b && s.c.rows != nil {
+		rows = s.c.rows(rows)
+	}
+	return rows, err
 }
 
 // sqliteFile is a connector of the registered SQLite driver.
