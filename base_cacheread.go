@@ -88,7 +88,6 @@ const readsAlone = 64
 // false if it has to go its own way.
 func (w *baseWatch) read(ctx context.Context, text *sqltext.Text, args []driver.NamedValue, by askedBy,
 	ask func() (driver.Rows, error)) (rows driver.Rows, ok bool, err error) {
-	w.endRaw()
 	if !keepable(text) || !w.quiet() || ctx.Err() != nil {
 		return nil, false, nil
 	}

@@ -120,6 +120,9 @@ func TestBaseCacheRawEnds(t *testing.T) {
 	// What it has made is there.
 	own(c, func(dc sqlite3driver.Conn) { run(dc, "CREATE TEMP TABLE b (n); INSERT INTO b VALUES (1000)") })
 	warm(t, db, sumB)
+	if _, err := c.ExecContext(t.Context(), "ROLLBACK"); err == nil {
+		t.Fatal("there is a transaction")
+	}
 	if n := queryInt(t, c, sumB); n != 1000 {
 		t.Errorf("%d where a temporary table of its own is", n)
 	}
@@ -221,20 +224,28 @@ func TestBaseCacheDDLCountsAtItsEnd(t *testing.T) {
 		db := e.cached(t)
 		tursoopt.CacheClock(nil)
 		mustExec(t, db, cacheSchema)
-		warm(t, db, sumV)
-		h := p.after(t, "CREATE VIEW")
+		warm(t, db, sumB)
+		h := p.after(t, "CREATE TRIGGER late")
 		h.cut()
-		if _, err := db.Exec(remade("parent")); err == nil {
+		if _, err := db.Exec("CREATE TRIGGER late AFTER UPDATE ON parent BEGIN UPDATE b SET n = n + 1; END"); err == nil {
 			t.Fatal("the answer has come")
 		}
 		ahead.Add(int64(time.Minute))
-		follows(t, db, "parent")
+		for range 2 {
+			queryInt(t, db, sumB)
+			tursoopt.CacheWait(db)
+		}
+		mustExec(t, db, "UPDATE parent SET n = 9 WHERE id = 1")
+		if n := queryInt(t, db, sumB); n != 5 {
+			t.Errorf("%d after a write through a trigger that was made by a lost request", n)
+		}
 	})
 }
 
 // What is known of the schema is from before it was asked for, and ends with own DDL.
 func TestBaseCacheSchemaIsOfItsTime(t *testing.T) {
 	e := newEnv(t, mode{params: "base=libsql-client-go"})
+	other := e.open(t)
 	p := e.tapped(t)
 	var ahead atomic.Int64
 	tursoopt.CacheClock(func() (wall, mono int64) { return ahead.Load(), ahead.Load() })
@@ -252,6 +263,14 @@ func TestBaseCacheSchemaIsOfItsTime(t *testing.T) {
 	mustExec(t, db, "INSERT INTO parent VALUES (1, 1)")
 	if n := queryInt(t, db, "SELECT count(*) FROM v"); n != 1 {
 		t.Errorf("%d after a write to what own DDL had made the view of", n)
+	}
+	// Others' DDL, from when it is noticed on: what was kept before is dropped.
+	mustExec(t, other, remade("b"))
+	ahead.Add(int64(5 * time.Second))
+	queryInt(t, db, "SELECT count(*) FROM logged")
+	mustExec(t, db, "INSERT INTO b VALUES (3, 3)")
+	if n := queryInt(t, db, "SELECT count(*) FROM v"); n != 3 {
+		t.Errorf("%d after a write to what others had made the view of", n)
 	}
 	// Own DDL while the schema is looked at.
 	read := func(query string) chan int64 {
