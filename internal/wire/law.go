@@ -71,8 +71,9 @@ const (
 	// most is what may be saved up for it.
 	share, most = 0.02, 1e9
 	// patience is how many compressed answers of a class pass before the path is
-	// measured again.
-	patience = 8
+	// measured again, if there is time to lose, and limit how many at most: of a path
+	// that is believed to be much slower than it is, nobody could ever afford it.
+	patience, limit = 8, 64
 	// streamed is what a server takes to stream a byte of a cursor. It compresses
 	// beside, so the slower of the server and the path counts.
 	streamed = 60
@@ -209,7 +210,7 @@ func (l *Law) Choose(size int, t Text) Reason {
 	plain, byPath := n*path, n*path*float64(t.Ratio)+setup
 	packed := byPath + n*l.cost(t)
 	if packed < gain*plain {
-		if l.packed[class] >= patience && l.spend(plain-packed) {
+		if row := l.packed[class]; row >= limit || row >= patience && l.spend(plain-packed) {
 			return Probe
 		}
 		return None
@@ -287,8 +288,15 @@ func (l *Law) Observe(s Sample, t Text) Text {
 		l.packed[class]++
 		return l.observePacked(s, t, base, excess)
 	}
-	l.packed[class] = 0
-	l.path[class].add(excess / float64(s.Raw))
+	known, v := l.path[class].value(), excess/float64(s.Raw)
+	l.path[class].add(v)
+	if l.packed[class] = 0; v < known/2 && v < l.path[class].value() {
+		// A single one may be wrong, so there is another at once. And a path that is
+		// faster for some answers is for all.
+		for c := range l.packed {
+			l.packed[c] = limit
+		}
+	}
 	return t
 }
 
@@ -315,10 +323,11 @@ func (l *Law) observePacked(s Sample, t Text, base, excess float64) Text {
 	n, ratio := float64(s.Raw), max(float64(s.Wire)/float64(s.Raw), 1e-4)
 	perByte := (excess - setup) / n
 	if left := max(perByte-l.cost(t), 0.1) / ratio; left < path/2 && excess > base/4 {
-		// The path is more likely to have become faster than the server. If it has not,
-		// the next plain answer tells.
-		l.path[class].add(left)
-		path = l.perByte(class)
+		// Perhaps the path has become faster, and perhaps the answer was only there a
+		// little sooner, by what requests differ by. A plain one tells.
+		if path = left; l.packed[class] > 2*patience {
+			l.packed[class] = limit
+		}
 	}
 	cost := max(perByte-path*ratio, 0.1)
 	if l.factor == 0 {

@@ -130,10 +130,58 @@ func TestLawOnEveryAnswer(t *testing.T) {
 	}
 }
 
+// A compressed answer that is there sooner than it could be does not make the path a
+// faster one. It has the next one come plain, and that tells.
+func TestLawAsksWhetherThePathIsFaster(t *testing.T) {
+	for _, faster := range []bool{false, true} {
+		const size = 6000
+		var l Law
+		base, perByte := 400*time.Microsecond, 80*time.Nanosecond
+		plain := func() {
+			l.Observe(Sample{Raw: size, Wire: size, Head: base, Took: base + perByte*size}, Text{})
+		}
+		for range 5 {
+			l.ObserveEmpty(base)
+			plain()
+		}
+		text := Text{Ratio: 0.2, Cost: 15}
+		for range 2*patience + 1 {
+			if r := l.Choose(size, text); r != None {
+				t.Fatalf("%v", r)
+			}
+			text = l.Observe(Sample{Raw: size, Wire: size / 5, Packed: true, Head: base, Took: base + 110*time.Microsecond}, text)
+		}
+		if faster {
+			perByte = 8 * time.Nanosecond
+		}
+		asked := 0
+		for l.Choose(size, text) == Probe && asked < 5 {
+			plain()
+			asked++
+		}
+		want, most := None, 1
+		if faster {
+			want, most = NoGain, 2
+		}
+		if r := l.Choose(size, text); asked == 0 || asked > most || r != want {
+			t.Errorf("faster %v: after %d plain answers %v, a byte takes %.1f ns", faster, asked, r, l.PerByte(size))
+		}
+	}
+}
+
 // A path that becomes faster or slower, and a server that becomes slow, are found
 // out about.
 func TestLawFollows(t *testing.T) {
-	cl, w := &client{texts: map[answer]Text{}}, newWorld(10, 5*time.Millisecond)
+	for seed := range int64(4) {
+		for _, rtt := range []time.Duration{0, 5 * time.Millisecond, 40 * time.Millisecond} {
+			lawFollows(t, seed, rtt)
+		}
+	}
+}
+
+func lawFollows(t *testing.T, seed int64, rtt time.Duration) {
+	cl, w := &client{texts: map[answer]Text{}}, newWorld(10, rtt)
+	w.rand = rand.New(rand.NewSource(seed))
 	some := []answer{{900, 0.6}, {9000, 0.18}, {43_000, 0.19}, {170_000, 0.17}}
 	cl.run(w, 500, some)
 	if _, packed := cl.run(w, 200, some); packed[some[3]] < 30 {
