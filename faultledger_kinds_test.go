@@ -1,7 +1,10 @@
 package tursoopt_test
 
 import (
+	"bytes"
 	"context"
+	"io"
+	"net/http"
 	"time"
 
 	"github.com/turso-opt/turso-opt/hranatest"
@@ -117,11 +120,54 @@ var networkFaults = []fault{
 	}},
 }
 
-// misbehaving makes one request suffer a fault, after a few that have gone well.
+// misbehaving makes one request suffer a fault, after a few that have gone well: the
+// next one, or the next that is of a kind of which there are few.
 func misbehaving(faults ...hranatest.Fault) func(p *ledgerPhase) {
 	return func(p *ledgerPhase) {
-		p.server.Inject(1, faults[p.rand.IntN(len(faults))])
-		p.await(1, isFailed, isUnknown, isUndone, isAcked)
+		fault := faults[p.rand.IntN(len(faults))]
+		target := targets[p.struck%len(targets)]
+		if p.struck++; target == nil {
+			p.server.Inject(1, fault)
+		} else {
+			p.aimed.Store(&aim{target, fault})
+		}
+		for {
+			p.await(1, isFailed, isUnknown, isUndone, isAcked)
+			if p.aimed.Load() == nil || p.ctx.Err() != nil {
+				return
+			}
+		}
+	}
+}
+
+// An aim is a fault for the next request that fits.
+type aim struct {
+	fits  func(body []byte) bool
+	fault hranatest.Fault
+}
+
+// targets are what strikes aim at, one after the other; nil is whatever comes.
+var targets = []func(body []byte) bool{
+	nil,
+	func(body []byte) bool { // the end of an interactive transaction
+		return bytes.Contains(body, []byte("COMMIT")) && !bytes.Contains(body, []byte("INSERT"))
+	},
+	func(body []byte) bool { // a transaction in one request
+		return bytes.Contains(body, []byte("COMMIT")) && bytes.Contains(body, []byte("INSERT"))
+	},
+	func(body []byte) bool { // a statement of a transaction
+		return bytes.Contains(body, []byte("is_autocommit")) && bytes.Contains(body, []byte("INSERT")) && !bytes.Contains(body, []byte("COMMIT"))
+	},
+}
+
+// seen is what the server calls with every request.
+func (p *ledgerPhase) seen(r *http.Request) {
+	a := p.aimed.Load()
+	if a == nil {
+		return
+	}
+	if body, err := io.ReadAll(r.Body); err == nil && a.fits(body) && p.aimed.CompareAndSwap(a, nil) {
+		p.server.Inject(1, a.fault)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +29,8 @@ type ledgerPhase struct {
 	direct *sql.DB // somebody else
 	rand   *rand.Rand
 	kills  int
+	struck int                 // requests that were to suffer
+	aimed  atomic.Pointer[aim] // at a request that has not come yet
 	began  time.Time
 	// lull is held by writers while they write.
 	lull    sync.RWMutex
@@ -56,7 +59,7 @@ func newLedgerPhase(t *testing.T, f fault, real bool) *ledgerPhase {
 	} else {
 		// A transaction whose answers were lost must not block the others for seconds, and
 		// its stream goes. Where none is lost the driver has to end its streams.
-		o := hranatest.Options{Profile: hranatest.Cloud, TxTimeout: 100 * time.Millisecond, StreamIdle: time.Second}
+		o := hranatest.Options{Profile: hranatest.Cloud, TxTimeout: 100 * time.Millisecond, StreamIdle: time.Second, OnRequest: p.seen}
 		if f.kept {
 			o.StreamIdle = time.Hour
 		}
@@ -125,6 +128,7 @@ func (p *ledgerPhase) calm() {
 	p.proxy.Truncate(-1)
 	if p.server != nil {
 		p.server.Behave()
+		p.aimed.Store(nil)
 	}
 }
 
