@@ -58,7 +58,8 @@ func TestBaseCacheIsLinearizable(t *testing.T) {
 		if short && s.Revalidated == 0 {
 			t.Error("nothing was served after its lease")
 		}
-		if !e.file && (l.kills == 0 || l.unknown.Load() == 0 || s.Lost == 0 || l.late == 0) {
+		// A lost write need not happen late: on a busy machine it is cut before it gets there.
+		if !e.file && (l.kills == 0 || l.unknown.Load() == 0 || s.Lost == 0) {
 			t.Errorf("too little trouble: %d kills, %d unknown outcomes, %d late, %+v", l.kills, l.unknown.Load(), l.late, s)
 		}
 	})

@@ -301,7 +301,7 @@ func (l *linear) rounds(ops, round, rare int64) tursoopt.CacheStats {
 	// other bases' rounds are shorter, and have more trouble.
 	least := uint64(ops) / 4
 	if !l.e.native {
-		least = uint64(ops) / 8
+		least = uint64(ops) / 20
 	}
 	if s.Hits < least {
 		l.t.Errorf("only %d hits: the cache was not part of it", s.Hits)
