@@ -122,7 +122,7 @@ const fewerBytes = 0.6
 
 var compressScenarios = []*Scenario{
 	compressScenario(10, "At this bandwidth bytes are what takes the time.", fewerBytes),
-	compressScenario(100, "At this bandwidth gzip is worth its time for documents, and hardly for a list.", fewerBytes),
+	compressScenario(100, "At this bandwidth gzip is worth its time for plain documents and for a list, and not for a frame.", fewerBytes),
 	compressScenario(1000, "At this bandwidth gzip takes the server longer than the path takes for what it saves, so it is not asked for; the base asks for it all the same. "+
 		"The number of bytes has no goal here: more of them take less time.", 0),
 	scanScenario(0, ratio(compressing, uncompressed, CPU).atMost(1.1), ratio(byZstd, uncompressed, CPU), frameShrink(1<<10).atLeast(0.35).always(), frameShrink(16<<10).atLeast(0.6).always()),
