@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	tursoopt "github.com/turso-opt/turso-opt"
 	"github.com/turso-opt/turso-opt/internal/frame"
@@ -133,6 +134,24 @@ func TestCompressInALargeResult(t *testing.T) {
 		}
 		if rows.Err() != nil || n != 12 {
 			t.Fatalf("%d rows, %v", n, rows.Err())
+		}
+	})
+}
+
+// What others make of the schema is known within a minute.
+func TestCompressAsksForTheSchemaAgain(t *testing.T) {
+	inModes(t, []mode{nativeModes[3], otherModes[1]}, func(t *testing.T, e *env) {
+		db, plain := e.open(t, "compress_columns=docs.body"), e.open(t)
+		mustExec(t, plain, compressDocs)
+		queryAny(t, db, "SELECT body FROM docs")
+		mustExec(t, plain, "CREATE VIEW bad AS SELECT length(body) AS n FROM docs")
+		tursoopt.AgeCompressSchema(db, 5*time.Second)
+		if guarded(t, db, "SELECT n FROM bad") {
+			t.Error("the schema is asked for more often than once a minute")
+		}
+		tursoopt.AgeCompressSchema(db, 55*time.Second)
+		if !guarded(t, db, "SELECT n FROM bad") {
+			t.Error("a view that somebody else has made is not guarded after a minute")
 		}
 	})
 }

@@ -35,6 +35,14 @@ func Negotiated(db *sql.DB) bool { return db.Driver().(*Driver).connector.client
 // Dialling is how many connections db's Connector is dialling.
 func Dialling(db *sql.DB) int { return db.Driver().(*Driver).connector.client.Dialling() }
 
+// AgeCompressSchema makes what is known of the schema for CompressColumns older.
+func AgeCompressSchema(db *sql.DB, by time.Duration) {
+	z := db.Driver().(*Driver).connector.compression
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.schema.asked = z.schema.asked.Add(-by)
+}
+
 // LearnSchema has db's cache look at the schema now, instead of beside.
 func LearnSchema(ctx context.Context, db *sql.DB) error {
 	rc := db.Driver().(*Driver).connector.reads

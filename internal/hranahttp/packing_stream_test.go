@@ -1,6 +1,7 @@
 package hranahttp
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -74,4 +75,32 @@ func TestPackedCursorIsStreamed(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What the server says to have worked is not taken for what the path takes: an answer
+// that took only that has come in no time.
+func TestTheServersTimeIsNotThePaths(t *testing.T) {
+	f := &fake{}
+	f.before = func(w http.ResponseWriter, r *http.Request) bool {
+		var rows exec.Table
+		rows.Reset(1)
+		rows.AppendBytes(exec.Text, bytes.Repeat([]byte("x"), 40_000))
+		rows.EndRow()
+		out, err := hrana.AppendPipelineResp(nil, hrana.JSON, &hrana.PipelineResp{Results: []hrana.StreamResult{{
+			Type: hrana.Execute, Stmt: &exec.Result{Cols: []exec.Column{{Name: "1"}}, Rows: rows, ServerTime: time.Hour},
+		}}})
+		if err != nil {
+			t.Error(err)
+		}
+		w.Header().Set("Content-Type", contentType(hrana.JSON))
+		w.Write(out)
+		return true
+	}
+	c := newTestClient(t, startServer(t, f).URL, func(cfg *Config) { cfg.Encoding = OnlyJSON })
+	if _, err := c.Pipeline(t.Context(), c.Home(), V3JSON, query("SELECT 1"), Expect{Note: new(exec.Note), Times: 1, Steady: true}); err != nil {
+		t.Fatal(err)
+	}
+	if ns := c.packing.law.PerByte(40_000); ns == 0 || ns > 0.001 {
+		t.Errorf("the path takes %v ns for a byte", ns)
+	}
 }
