@@ -99,3 +99,20 @@ func TestCommitGroup(t *testing.T) {
 		})
 	}
 }
+
+// A batch that fails ends its own transaction, in its own request: to end the stream for
+// it, as is done with one that is open, takes another.
+func TestFailedBatchLeavesNoTransaction(t *testing.T) {
+	inProfiles(t, func(t *testing.T, r *rig) {
+		s := r.Session()
+		defer s.End()
+		o, err := s.Run(context.Background(), exec.Write, &Plan{Begin: "BEGIN IMMEDIATE", Shape: Atomic, AskState: true,
+			Stmts: stmts("INSERT INTO t VALUES (1, 1)", "INSERT INTO t VALUES (1, 2)")})
+		if err != nil || o.State != Autocommit || o.Results[0].Err != nil || o.Results[1].Err == nil {
+			t.Errorf("%+v, %v", o, err)
+		}
+		if n := r.count(t); n != 0 {
+			t.Errorf("%d rows are there", n)
+		}
+	})
+}
