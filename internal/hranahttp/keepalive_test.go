@@ -199,22 +199,99 @@ func TestPathBecomesWorse(t *testing.T) {
 	})
 }
 
-// An outage is no sign of what the path allows, and is over with the next ping.
+// An outage is no sign of what the path allows, and is over with the next ping: of a
+// server that cannot be reached, and of one that is, and says nothing.
 func TestOutageTeachesNothing(t *testing.T) {
-	keptAlive(t, auto, func(t *testing.T, n *network, c *Client) {
-		ask(t, c)
-		time.Sleep(2 * time.Minute)
-		before := c.KeepAlive().Interval
-		n.down.Store(true)
-		n.forgets.Store(1)
-		time.Sleep(time.Minute)
-		n.down.Store(false)
-		n.forgets.Store(0)
-		time.Sleep(before + time.Second)
-		if after := c.KeepAlive().Interval; after < before {
-			t.Errorf("from %v to %v", before, after)
+	for _, reached := range []bool{false, true} {
+		keptAlive(t, auto, func(t *testing.T, n *network, c *Client) {
+			ask(t, c)
+			time.Sleep(2 * time.Minute)
+			before := c.KeepAlive()
+			if reached {
+				n.takes.Store(int64(2 * time.Minute))
+			} else {
+				n.down.Store(true)
+				n.forgets.Store(1)
+			}
+			time.Sleep(time.Minute)
+			if after := c.KeepAlive(); after.Interval < before.Interval || after.PingFailures == before.PingFailures {
+				t.Errorf("reached %v: from %+v to %+v", reached, before, after)
+			}
+			n.takes.Store(0)
+			n.down.Store(false)
+			n.forgets.Store(0)
+			time.Sleep(before.Interval + time.Second)
+			// A ping may have been lost just before the server answered again, which looks
+			// like a path that has become worse.
+			if after := c.KeepAlive(); !reached && after.Interval < before.Interval {
+				t.Errorf("from %+v to %+v", before, after)
+			}
+			askIn(t, c, atOnce)
+			time.Sleep(2 * time.Minute) // what the server was at is over
+		})
+	}
+}
+
+// When a ping finds a connection dead, others that have been idle for as long are not
+// trusted either, although no ping has been sent on them.
+func TestDeadConnectionCastsDoubt(t *testing.T) {
+	k := auto
+	k.Interval, k.Timeout = 5*time.Second, 500*time.Millisecond
+	keptAlive(t, k, func(t *testing.T, n *network, c *Client) {
+		n.takes.Store(int64(time.Millisecond)) // so that each needs a connection of its own
+		burst := func(d time.Duration) {
+			var wg sync.WaitGroup
+			for range 2 {
+				wg.Go(func() { askIn(t, c, d) })
+			}
+			wg.Wait()
 		}
-		askIn(t, c, atOnce)
+		burst(250 * time.Millisecond)
+		n.forgets.Store(int64(time.Second))
+		for c.KeepAlive().PingFailures == 0 {
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(150 * time.Millisecond) // one is dialled in its place
+		dials := n.dials.Load()
+		burst(100*time.Millisecond + atOnce)
+		time.Sleep(time.Second) // who has begun to dial may have got the other's
+		if d := n.dials.Load() - dials; d != 1 {
+			t.Errorf("%d connections for two callers", d)
+		}
+	})
+}
+
+// Pings of clients that began together come apart: an interval is drawn anew each
+// time, and is not longer than was said.
+func TestPingsAreNotInStep(t *testing.T) {
+	const every = 10 * time.Second
+	k := auto
+	k.Interval, k.IdleStop = every, 0
+	keptAlive(t, k, func(t *testing.T, n *network, c *Client) {
+		var mu sync.Mutex
+		var at []time.Time
+		n.before = func(http.ResponseWriter, *http.Request) bool {
+			mu.Lock()
+			defer mu.Unlock()
+			at = append(at, time.Now())
+			return false
+		}
+		ask(t, c)
+		time.Sleep(100 * every)
+		mu.Lock()
+		defer mu.Unlock()
+		gaps := map[time.Duration]bool{}
+		for i := range at[1:] {
+			// After that of one connection may come that of another, which took 100 ms to dial.
+			gap := at[i+1].Sub(at[i]).Round(100 * time.Millisecond)
+			if gap < every*8/10 || gap > every+200*time.Millisecond {
+				t.Errorf("a ping after %v", gap)
+			}
+			gaps[gap] = true
+		}
+		if len(at) < 100 || len(gaps) < 10 {
+			t.Errorf("%d requests, of whose intervals %d are different", len(at), len(gaps))
+		}
 	})
 }
 

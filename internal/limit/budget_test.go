@@ -40,17 +40,26 @@ func TestBudgetKeepsAReserveOnly(t *testing.T) {
 }
 
 func TestBackoffGrowsWithJitterAndObeysTheServer(t *testing.T) {
-	var most [10]time.Duration
-	for range 2000 {
+	var least, most, sum [10]time.Duration
+	const times = 2000
+	for n := range times {
 		var b Backoff
 		for i := range most {
-			most[i] = max(most[i], b.Next(0))
+			wait := b.Next(0)
+			most[i], sum[i] = max(most[i], wait), sum[i]+wait
+			if n == 0 || wait < least[i] {
+				least[i] = wait
+			}
 		}
 	}
+	// Those who failed together come back at any time of it, none more likely.
 	for i, m := range most {
 		bound := min(firstWait<<i, lastWait) + time.Millisecond
 		if m > bound || m < bound*9/10 {
 			t.Errorf("wait %d is %v at most, want nearly %v", i, m, bound)
+		}
+		if mean := sum[i] / times; least[i] > bound/10 || mean < bound*4/10 || mean > bound*6/10 {
+			t.Errorf("wait %d is %v at least and %v on average, of at most %v", i, least[i], mean, bound)
 		}
 	}
 	var b Backoff
