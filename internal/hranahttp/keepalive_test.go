@@ -92,15 +92,29 @@ func (c *forgetful) Write(p []byte) (int, error) {
 // keptAlive runs a test on such a network, in a bubble.
 func keptAlive(t *testing.T, k KeepAlive, test func(t *testing.T, n *network, c *Client)) {
 	t.Helper()
+	keptAliveOn(t, k, false, test)
+}
+
+// keptAliveOn does so on a Transport of the client's own, or on a shared one.
+func keptAliveOn(t *testing.T, k KeepAlive, shared bool, test func(t *testing.T, n *network, c *Client)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork()
+		var transport *Transport
 		c := newTestClient(t, "http://db.test", func(cfg *Config) {
 			cfg.Dial, cfg.KeepAlive, cfg.Encoding = n.dial, k, OnlyProtobuf
 			cfg.LateTimeout = time.Minute
+			if shared {
+				transport = NewTransport(cfg.TransportConfig, false)
+				cfg.Transport = transport
+			}
 		})
 		test(t, n, c)
 		if err := c.Close(); err != nil {
 			t.Error(err)
+		}
+		if shared {
+			transport.Close()
 		}
 		n.server.Close()
 		<-n.served
@@ -141,7 +155,7 @@ const atOnce = 10 * time.Millisecond
 // dialled, however long the path lets connections live, and whatever is learnt.
 func TestPingsKeepConnectionsAlive(t *testing.T) {
 	for _, forgets := range []time.Duration{0, 6 * time.Second, 10 * time.Second, 20 * time.Second, 65 * time.Second} {
-		keptAlive(t, auto, func(t *testing.T, n *network, c *Client) {
+		test := func(t *testing.T, n *network, c *Client) {
 			n.forgets.Store(int64(forgets))
 			ask(t, c)
 			for _, idle := range []time.Duration{11, 65, 3, 29, 31, 100, 5, 280, 7, 290} {
@@ -153,7 +167,9 @@ func TestPingsKeepConnectionsAlive(t *testing.T) {
 			} else if forgets > 0 && got.Interval >= forgets {
 				t.Errorf("forgets after %v: %+v", forgets, got)
 			}
-		})
+		}
+		keptAlive(t, auto, test)
+		keptAliveOn(t, auto, true, test)
 	}
 }
 
