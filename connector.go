@@ -39,6 +39,7 @@ type Connector struct {
 	// What follows is the native base's.
 	client *hranahttp.Client
 	budget *limit.Budget // nil with Retry off
+	reruns limit.Budget  // of RunTx
 	pool   *stream.Pool
 	lanes  *lane.Lanes
 	exec   exec.Executor // the layers, the topmost first

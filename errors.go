@@ -48,6 +48,7 @@ type Error struct {
 	// refused: the driver itself will not send such a request, however often it is
 	// asked.
 	refused bool
+	trouble bool // see isTrouble
 	cause   error
 }
 
@@ -59,7 +60,7 @@ func newError(e *exec.Error, sqlText string, stmt int) error {
 	x := &Error{
 		Message: e.Message, ServerCode: e.Code, HTTPStatus: e.Status, RetryAfter: e.RetryAfter,
 		Statement: stmt, SQL: sqltext.Redact(sqlText), proof: e.Proof, cause: e.Err,
-		refused: e.Source == exec.FromClient && e.Hopeless,
+		refused: e.Source == exec.FromClient && e.Hopeless, trouble: isTrouble(e),
 	}
 	x.Code, x.ExtendedCode = sqliteCodes(e.Code, e.Extended, e.Message)
 	return x

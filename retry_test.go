@@ -73,6 +73,8 @@ var retryTable = []failure{
 	{"used baton (sqld)", refusedBaton(400, "text/plain", "Received a baton that has already been used"), reopens, "on a new stream, at once"},
 	{"closed stream (sqld)", refusedBaton(400, "text/plain", "Stream for this baton was closed"), reopens, "on a new stream, at once"},
 	{"404 stream not found (Turso Cloud)", refusedBaton(404, "application/json", `{"error":"stream not found: 1"}`), reopens, "on a new stream, at once"},
+	{"404 of any other kind", answered(404, "application/json", `{"error":"Namespace not found"}`), reopens, "on a new stream, at once: the database may have moved"},
+	{"421", answered(421, "text/plain", "not here"), all(again), "on a new connection, at once: the database may have moved"},
 	{"401, and the token source has another token", answered(401, "application/json", `{"error":"Unauthorized"}`), all(again), "refused before it was read"},
 	{"401, and there is no other token", answered(401, "application/json", `{"error":"Unauthorized"}`), [5]fate{failed, failed, lost, failed, failed}, "it would be refused again"},
 	{"408", answered(408, "text/plain", "late"), unread, "a proxy's word proves nothing"},
@@ -84,6 +86,9 @@ var retryTable = []failure{
 	{"`SQLITE_BUSY`", stmtFails("SQLite error: database is locked", "SQLITE_BUSY"), [5]fate{hope, again, hope, again, again}, "it was undone; a transaction may have read what is old"},
 	{"`TRANSACTION_TIMEOUT`", stmtFails("Transaction timed-out", "TRANSACTION_TIMEOUT"), [5]fate{never, never, lost, never, again}, "only `RunTx` can run all of it again"},
 }
+
+// moves: the server says that the database is not there.
+func (f *failure) moves() bool { return strings.HasPrefix(f.name, "404") || f.name == "421" }
 
 func (f *failure) rotates() bool { return strings.Contains(f.name, "another token") }
 
@@ -339,8 +344,8 @@ func TestRetriesStayWithinTheirBudget(t *testing.T) {
 	}
 }
 
-// What retry=off leaves is told at once; a renewed token and a lost stream still
-// cost nothing but a request.
+// What retry=off leaves is told at once; a renewed token, a lost stream and a database
+// that has moved still cost nothing but a request.
 func TestRetryOff(t *testing.T) {
 	off := false
 	for _, f := range retryTable {
@@ -358,7 +363,7 @@ func TestRetryOff(t *testing.T) {
 				})
 				m.as(f.kind)
 				sent, _, _, err := j.suffer(context.Background(), m, path, func() {})
-				if own := f.kind.onStream || f.rotates(); own != (fateOf(sent, err) == again) || !own && sent != 1 {
+				if own := f.kind.onStream || f.rotates() || f.moves(); own != (fateOf(sent, err) == again) || !own && sent != 1 {
 					t.Errorf("sent %d times, %v", sent, err)
 				}
 			})

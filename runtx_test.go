@@ -497,3 +497,45 @@ func TestRunTxLedger(t *testing.T) {
 		}
 	})
 }
+
+// However many transactions fail because of trouble, those that are run again are a
+// tenth of them and the reserve of ten, all callers together. What is no trouble is not
+// held against anybody.
+func TestRunTxStaysWithinItsBudget(t *testing.T) {
+	const callers = 100
+	e := newEnv(t, mode{name: "embedded sqld", native: true})
+	j, m := openTroubled(t, e, func(*tursoopt.Config) {})
+	run := func(failed func()) error {
+		return tursoopt.RunTx(context.Background(), j.db, tursoopt.TxOptions{}, func(tx *sql.Tx) error {
+			_, err := tx.Exec("INSERT INTO t VALUES (1)")
+			if err != nil {
+				failed()
+			}
+			return err
+		})
+	}
+	before := stats(t, j.db).Requests.RetriesWithheld
+	m.as(&troublemaker{answer: abort})
+	m.strike("BEGIN IMMEDIATE", -1)
+	var all sync.WaitGroup
+	for range callers {
+		all.Go(func() {
+			if err := run(func() {}); !tursoopt.Retryable(err) {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	sent, most := m.stop(), callers+callers/10+10
+	if n := stats(t, j.db).Requests.RetriesWithheld - before; sent > most || sent < callers+10 || n == 0 {
+		t.Errorf("%d transactions that fail are begun %d times, want %d at most; %d were withheld", callers, sent, most, n)
+	}
+	m.as(refusedBaton(400, "text/plain", "Received an invalid baton: the stream is unknown"))
+	m.strike("INSERT INTO t", 1)
+	if err := run(e.embedded.ForgetStreams); err != nil {
+		t.Errorf("a transaction that the server has dropped is not run again: %v", err)
+	}
+	if n := m.stop(); n != 2 || queryInt(t, j.db, "SELECT count(*) FROM t") != 1 {
+		t.Errorf("it is run %d times", n)
+	}
+}

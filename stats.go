@@ -74,8 +74,9 @@ type RequestStats struct {
 	// stream was gone, a connection broken, the server at its limit, the database
 	// locked or a token renewed.
 	Retries uint64
-	// RetriesWithheld counts requests that would have been sent again if the budget
-	// for that had not been used up.
+	// RetriesWithheld counts requests that would have been sent again, and
+	// transactions that RunTx would have run again, if the budget for that had not been
+	// used up.
 	RetriesWithheld uint64
 	// Dials counts connections opened.
 	Dials uint64
@@ -123,7 +124,7 @@ func (c *Connector) Stats() Stats {
 		},
 		Requests: RequestStats{
 			Sent: http.Requests, Failed: http.Failed, Dials: http.Dials,
-			Retries: streams.Retries + lanes.Resent + http.Renewed, RetriesWithheld: c.budget.Denied(),
+			Retries: streams.Retries + lanes.Resent + http.Renewed, RetriesWithheld: c.budget.Denied() + c.reruns.Denied(),
 			BytesSent: http.BytesSent, BytesReceived: http.BytesReceived, TokenRefreshes: http.TokenRefresh,
 		},
 		Streams: StreamStats{

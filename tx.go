@@ -28,6 +28,8 @@ type TxOptions struct {
 
 	// within bounds the transaction's end, which database/sql gives no context.
 	within context.Context
+	// begun is told of the Connector; nil if nobody wants to know.
+	begun func(*Connector)
 }
 
 // A Beginner begins transactions: *sql.DB and *sql.Conn, and what embeds them.
@@ -106,6 +108,9 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 	}
 	begin := map[TxLock]string{TxDeferred: "BEGIN", TxImmediate: "BEGIN IMMEDIATE", TxExclusive: "BEGIN EXCLUSIVE"}[lock]
 	own, _ := ctx.Value(txOptionsKey{}).(TxOptions)
+	if own.begun != nil {
+		own.begun(c.connector)
+	}
 	if lock == TxDeferred || own.Pipelined {
 		s.tx, s.api, s.readOnly, s.begin, s.within = txPending, true, opts.ReadOnly, begin, own.within
 		if own.Pipelined {
