@@ -94,7 +94,8 @@ var poolScenario = &Scenario{
 		"60 a second while the round trip goes from 5 to 60 ms, and 600 a second, which is more than there is the processor for. Each on pools of 10, 30 and 100 connections and on an adaptive one " +
 		"(TunePool, pool_max=100), on the native base and on Wrap(libsql-client-go). An operation that fails or takes 15 s counts as one of 15 s. " +
 		"The p99 of all loads is the geometric mean of each load's. Where connections cost nothing, as for reads on a server with streams to spare, no pool can be better than " +
-		"one of 100; what an adaptive one is for is to be as good wherever that is, with fewer connections, and not to be the small one that somebody guessed. " +
+		"one of 100; callers come at rates of their own here, so that any pool that keeps up has the same throughput; and database/sql opens a connection only " +
+		"when somebody needs one, so that a pool of 100 has far fewer, and there is less to save. What an adaptive one is for is to be as good wherever that is, with fewer connections, and not to be the small one that somebody guessed. " +
 		"A longer --time makes each load longer; p99 is of few operations in a short one.",
 	RTT: 20 * time.Millisecond, Setup: People, Work: readThree, Arrivals: poolLoads,
 	Sides:   append(nativePools.sides(), wrappedPools.sides()...),
