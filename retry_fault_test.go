@@ -161,7 +161,10 @@ func (m *troublemaker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.proxy.ServeHTTP(w, r)
 		return
 	}
-	m.answer(w, r, m.proxy.ServeHTTP)
+	m.mu.Lock()
+	answer := m.answer
+	m.mu.Unlock()
+	answer(w, r, m.proxy.ServeHTTP)
 }
 
 // countDialled counts a request for which dialling has succeeded, where dials are
