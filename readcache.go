@@ -219,7 +219,6 @@ func (rc *readCache) lead(ctx context.Context, f *cache.Flight, st *exec.Stmt, v
 	case r.Result.Cursor != nil:
 		// Only one can read it. The answer does not show the schema's version, so that
 		// nobody knows what it comes from, and nothing of it is kept.
-		rc.cache.Show(nil)
 		f.Land(cache.Answer{}, false, true)
 	default:
 		f.Land(cache.Answer{Result: r.Result.Kept()}, r.Result.SchemaVersion == version, false)

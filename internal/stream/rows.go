@@ -26,6 +26,7 @@ type Rows struct {
 	reading chan struct{}
 	held    []exec.Table
 	done    func(whole bool) // called once, when ended
+	shows   func()           // called once, when it is certain what of the database it shows
 }
 
 // chunk is how much Next reads at once when more has already arrived, in bytes
@@ -62,7 +63,12 @@ func (r *Rows) Next(t *exec.Table) error {
 
 // advance reads one entry.
 func (r *Rows) advance(t *exec.Table) {
-	switch err := r.cur.Next(&r.entry, t); {
+	err := r.cur.Next(&r.entry, t)
+	if r.shows != nil {
+		r.shows()
+		r.shows = nil
+	}
+	switch {
 	case err == io.EOF:
 		r.end(true)
 	case err != nil:
@@ -171,6 +177,7 @@ func (s *Stream) Large(ctx context.Context, stmt *exec.Stmt, begin string, guard
 			Message: "the result is too large for one response, and the server offers no cursor"}
 	}
 	plan := Plan{Begin: begin, Guard: guard, Stmts: []exec.Stmt{*stmt}}
+	plan.Stmts[0].Fill = false // it lands before its rows are there
 	s.pool.arrive(ctx, level, &plan)
 	var t tries
 	for {
@@ -227,16 +234,23 @@ func (s *Stream) large(ctx context.Context, level hranahttp.Level, plan *Plan) (
 	// The next baton comes first, so the stream outlives a transfer that is cut.
 	s.baton, s.ep, s.used = cur.Baton, cur.Endpoint, s.pool.now()
 	look.done(s)
-	if w := s.pool.watch; w != nil {
-		w.Answered(nil, plan.Stmts, true) // nothing shows of which schema it is true
+	shows := func() {
+		if w := s.pool.watch; w != nil {
+			w.Answered(nil, plan.Stmts, true) // nothing shows of which schema it is true
+		}
 	}
-	r := &Rows{cur: cur, cancel: cancel, step: uint32(c.first), done: func(bool) {}}
+	// The statement may run when its answer has begun. With its first row it has.
+	r := &Rows{cur: cur, cancel: cancel, step: uint32(c.first), done: func(bool) {}, shows: shows}
 	o := &Outcome{Results: make([]exec.StmtResult, 1), Refused: plan.Guard}
 	var none exec.Table
 	for {
 		switch err := cur.Next(&r.entry, &none); {
 		case err == io.EOF:
 			cancel()
+			if !o.Refused && o.Begin.Err == nil && o.Results[0].Err == nil {
+				return nil, s.largeFailed(ctx, plan, s.name(), badReply("with no result of the statement"))
+			}
+			shows()
 			return o, nil
 		case err != nil:
 			cancel()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -179,4 +180,40 @@ func TestRowsWithoutCursor(t *testing.T) {
 	if !errors.As(err, &e) || e.Code != codeTooLarge || e.Proof != exec.Failed {
 		t.Errorf("%v", err)
 	}
+}
+
+// A toldOf counts the answers with numbers that a Watch is told of.
+type toldOf struct{ n int }
+
+func (*toldOf) Add(WriteSet, []exec.Stmt, bool) WriteSet { return nil }
+func (*toldOf) Begin(WriteSet, bool) Write               { return nil }
+func (a *toldOf) Answered(_ Write, stmts []exec.Stmt, _ bool) {
+	if len(stmts) == 1 && strings.Contains(stmts[0].SQL, "RECURSIVE") {
+		a.n++
+	}
+}
+func (*toldOf) Seen(int64) {}
+func (*toldOf) Replica()   {}
+
+// A large result is read from the database when its rows are, which may be long after
+// its answer has begun: what it shows is told before the first of them is given.
+func TestRowsShowWhenTheyAreRead(t *testing.T) {
+	r := newLargeRig(t)
+	w := new(toldOf)
+	r.Watch(w)
+	s := r.Session()
+	o, err := s.Large(context.Background(), &exec.Stmt{SQL: numbers(2000), Note: new(exec.Note), WantRows: true, Fill: true}, "", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.n != 0 {
+		t.Errorf("%d answers are told of before the statement needs to have run", w.n)
+	}
+	c := o.Results[0].Result.Cursor
+	var table exec.Table
+	if err := c.Next(&table); err != nil || w.n != 1 {
+		t.Errorf("%d answers are told of with the first rows: %v", w.n, err)
+	}
+	_ = c.Close()
+	s.End()
 }
