@@ -151,11 +151,9 @@ func (rc *readCache) Begin(set stream.WriteSet, whole bool) stream.Write {
 
 // Answered tells the cache what an answer may show of writes that nobody has seen.
 func (rc *readCache) Answered(w stream.Write, stmts []exec.Stmt, odd bool) {
-	if !rc.cache.Hidden() {
+	own, _ := w.(*cache.Write)
+	if !rc.cache.Hidden(own) {
 		return
-	}
-	if own, _ := w.(*cache.Write); own.Alone() {
-		return // it ends what is kept of its rows itself
 	}
 	shown := cache.Deps{}
 	for i := range stmts {
@@ -165,7 +163,7 @@ func (rc *readCache) Answered(w stream.Write, stmts []exec.Stmt, odd bool) {
 			}
 		}
 	}
-	rc.cache.Show(shown)
+	rc.cache.Show(shown, own)
 }
 
 // shown adds what the answer of a statement may show; nil is everything.

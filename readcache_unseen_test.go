@@ -194,3 +194,106 @@ func TestCacheRenewsWhatIsWritten(t *testing.T) {
 		t.Errorf("%d, hit %v, after the write", n, hit)
 	}
 }
+
+// What comes from an unseen write by way of another write that is under way shows it,
+// too, also when that one's answer has been lost.
+func TestCacheShowsWhatOtherWritesHaveSeen(t *testing.T) {
+	const copyOfB = "UPDATE parent SET n = (SELECT n FROM b WHERE id = 1) WHERE id = 1"
+	const setOfB = "UPDATE b SET n = 77 WHERE id = 1"
+	e := newEnv(t, mode{native: true})
+	p := e.tapped(t)
+	db := e.cached(t, "lanes=8")
+	mustExec(t, db, cacheSchema)
+	start := func() {
+		mustExec(t, db, updateOfB, 1, 1)
+		mustExec(t, db, "UPDATE parent SET n = 1")
+		warm(t, db, rowOfB, 1)
+		warm(t, db, sumOfB)
+	}
+	shows := func(query string) {
+		t.Helper()
+		if n := queryInt(t, db, query); n < 77 {
+			t.Fatalf("%s: %d, and nothing is shown", query, n)
+		}
+		if n, hit := isHit(t, db, rowOfB, 1); n != 77 {
+			t.Errorf("%s: %d, hit %v, though what comes from it has been seen", query, n, hit)
+		}
+		if n, hit := isHit(t, db, sumOfB); n < 77 {
+			t.Errorf("%s: a sum of %d, hit %v, though what comes from it has been seen", query, n, hit)
+		}
+	}
+	queries := []string{"SELECT n FROM parent WHERE id = 1", "SELECT max(n) FROM parent", "SELECT n + 0 * random() FROM parent WHERE id = 1"}
+	for i, write := range []string{copyOfB, "UPDATE parent SET n = (SELECT n FROM b WHERE id = 1)", copyOfB} {
+		start()
+		endB := heldWrite(t, p, db, setOfB)
+		endCopy := heldWrite(t, p, db, write)
+		shows(queries[i])
+		endCopy()
+		endB()
+	}
+	// By a write that depends on nothing but its row.
+	start()
+	endB := heldWrite(t, p, db, setOfB)
+	endCopy := heldWrite(t, p, db, copyOfB)
+	shows("UPDATE parent SET n = n + 1 WHERE id = 1 RETURNING n")
+	endCopy()
+	endB()
+	start()
+	endB = heldWrite(t, p, db, setOfB)
+	h := p.after(t, copyOfB)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { _, err := db.ExecContext(ctx, copyOfB); done <- err }()
+	<-h.reached
+	cancel()
+	if err := <-done; !tursoopt.OutcomeUnknown(err) {
+		t.Fatal(err)
+	}
+	before := cacheStats(t, db).Settled
+	h.verdict <- true
+	await(t, "the lost write to be settled", func() bool { return cacheStats(t, db).Settled > before })
+	shows(queries[0])
+	endB()
+}
+
+// Of the statements of a script, and of a batch, that has been seen of which the last
+// has.
+func TestCacheShowsAllOfAScript(t *testing.T) {
+	e := newEnv(t, mode{native: true})
+	p := e.tapped(t)
+	db := e.cached(t, "lanes=8")
+	mustExec(t, db, cacheSchema)
+	for name, write := range map[string]func() error{
+		"script": func() error {
+			_, err := db.Exec("UPDATE b SET n = 77 WHERE id = 2; UPDATE b SET n = 78 WHERE id = 1")
+			return err
+		},
+		"batch": func() error {
+			b := &tursoopt.Batch{Independent: true}
+			b.Queue("UPDATE b SET n = 77 WHERE id = 2")
+			b.Queue("UPDATE b SET n = 78 WHERE id = 1")
+			r, err := tursoopt.SendBatch(context.Background(), db, b)
+			if err != nil {
+				return err
+			}
+			return r.Close()
+		},
+	} {
+		mustExec(t, db, "UPDATE b SET n = id")
+		warm(t, db, rowOfB, 2)
+		h := p.after(t, "n = 77")
+		done := make(chan error, 1)
+		go func() { done <- write() }()
+		<-h.reached
+		if n := queryInt(t, db, "UPDATE b SET n = n + 1 WHERE id = 1 RETURNING n"); n != 79 {
+			t.Fatalf("%s: %d, and nothing is shown", name, n)
+		}
+		if n, hit := isHit(t, db, rowOfB, 2); n != 77 {
+			t.Errorf("%s: %d, hit %v, though what was done after it has been seen", name, n, hit)
+		}
+		h.verdict <- true
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+}

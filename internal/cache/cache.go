@@ -256,8 +256,8 @@ func (c *Cache) younger(now, then Instant, d time.Duration) bool {
 // Exactly one of Done and Lose must follow.
 func (c *Cache) Begin(t *Touched) *Write { return c.write(t, false) }
 
-// BeginWhole is Begin for a request that is nothing but what is touched, which is not
-// sent again before Done or Lose has been called.
+// BeginWhole is Begin for a request that is nothing but what is touched, by one
+// statement of each caller, which is not sent again before Done or Lose has been called.
 func (c *Cache) BeginWhole(t *Touched) *Write { return c.write(t, true) }
 
 func (c *Cache) write(t *Touched, whole bool) *Write {

@@ -26,13 +26,16 @@
 // of but by these rows, commutes with all that touches other rows. Until it is
 // acknowledged, and as long as nobody has had an answer that comes from its rows, it
 // may as well not have happened yet. So it is different with one of those, if it is
-// a request of its own:
+// the only one of its caller in its request, and there is nothing else in that:
 //
 //   - It bumps when it has completed, and not before it is sent. Its mark keeps no
 //     read from being joined or kept.
 //   - Before anybody gets an answer that may come from what it touches, that is
 //     bumped: what is older than this answer is not served any more. If the answer is
 //     that of a flight, it is kept under the epochs from after that.
+//   - An answer that may come from what another write changes that is under way may
+//     come from all that this one has read: then all of them are bumped. So they are
+//     when a write of unknown outcome is over, since no answer has told what it read.
 //   - When its outcome is unknown it becomes a write like others.
 //
 // What a write has ended that had been served is asked for again.

@@ -55,6 +55,8 @@ const (
 	joinCheck
 	showAnswers // end what others have kept of unseen writes that an answer shows
 	showFills   // the same for that of a flight
+	showOthers  // end all of them if it may show another write that is under way
+	showLost    // end all of them when a lost write is over
 	moveWorld
 	moveOpen
 	leaseWall
@@ -132,41 +134,55 @@ func (w *Write) hide(by int) {
 	w.epochs.unseen.Add(int64(by))
 }
 
-// Alone tells whether w is nothing but what Touched.Alone has added: its answer shows
-// nothing but rows that Done bumps.
-func (w *Write) Alone() bool { return w != nil && w.alone }
+// meets tells whether a write touches any of the slots.
+func (w *Write) meets(slots []uint32) bool {
+	return slices.ContainsFunc(w.slots, func(s uint32) bool { return slices.Contains(slots, s) })
+}
 
 // show bumps what unseen writes touch that somebody is about to see: those that touch
-// any of the slots, or all if there are none. The mutex is held.
-func (e *epochs) show(slots []uint32) {
-	l := e.layout()
-	if e.unseen.Load() == 0 || slots != nil && !slices.ContainsFunc(slots, func(s uint32) bool { return l.slots[s].unseen > 0 }) {
+// any of the slots, or all if there are none. If other writes under way touch one of
+// them it is all, too: what these have read of unseen ones comes with what they
+// write. own is the write of which this is the answer. The mutex is held.
+func (e *epochs) show(slots []uint32, own *Write) {
+	if e.unseen.Load() == 0 {
 		return
 	}
+	if slots != nil && e.drop != showOthers {
+		for w := range e.open {
+			if w != own && (w.everything || !w.unseen && w.meets(slots)) {
+				slots = nil
+				break
+			}
+		}
+	}
 	for w := range e.open {
-		if w.unseen && (slots == nil || slices.ContainsFunc(w.slots, func(s uint32) bool { return slices.Contains(slots, s) })) {
+		if w != own && w.unseen && (slots == nil || w.meets(slots)) {
 			w.bump()
 		}
 	}
 }
 
-// Hidden tells whether there are unseen writes under way. If there are none, Show
-// does nothing.
-func (e *epochs) Hidden() bool { return e.unseen.Load() > 0 }
+// Hidden tells whether there are unseen writes under way other than own, which may be
+// nil. If there are none, Show does nothing.
+func (e *epochs) Hidden(own *Write) bool {
+	n := e.unseen.Load()
+	return n > 1 || n == 1 && (own == nil || !own.alone)
+}
 
 // Show is called before anybody gets an answer that may show what is stored in the
-// places, unless it is a Flight's; nil is everywhere.
-func (e *epochs) Show(d Deps) {
+// places, unless it is a Flight's; nil is everywhere. own is the write that is
+// answered, if it is one.
+func (e *epochs) Show(d Deps, own *Write) {
 	if e.drop == showAnswers {
 		return
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if d == nil {
-		e.show(nil)
+		e.show(nil, own)
 		return
 	}
-	e.show(e.layout().indexes(d))
+	e.show(e.layout().indexes(d), own)
 }
 
 // Done is called when a write has completed, or has certainly not happened and
@@ -231,7 +247,15 @@ func (w *Write) Settle() {
 	defer e.mu.Unlock()
 	if _, open := e.open[w]; open {
 		e.settled.Add(1)
-		w.end()
+		w.endLost()
+	}
+}
+
+// endLost ends a write without an answer, which would have shown what it has read.
+func (w *Write) endLost() {
+	w.end()
+	if w.epochs.drop != showLost {
+		w.epochs.show(nil, nil)
 	}
 }
 
@@ -244,7 +268,7 @@ func (e *epochs) giveUp() {
 	for w := range e.open {
 		if w.lost && now >= w.deadline {
 			e.gaveUp.Add(1)
-			w.end()
+			w.endLost()
 		}
 	}
 }

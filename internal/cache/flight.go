@@ -153,7 +153,7 @@ func (f *Flight) entry(keep bool) *entry {
 	if c.drop != showFills {
 		// What the answer may show of unseen writes, older entries do not have. This
 		// one is no older than itself.
-		c.show(f.deps)
+		c.show(f.deps, nil)
 	}
 	if !keep {
 		return nil

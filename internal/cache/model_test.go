@@ -12,7 +12,8 @@ import (
 // The model is a database, its clients and time, of which one seed decides
 // everything that happens. Between any two steps of a client those of others may
 // come. Tables a and b are written through the cache, c by others only; a trigger
-// that comes and goes has writes to a change b as well.
+// that comes and goes has writes to a change b as well. In some models there are a's
+// first row and d's alone, which is a copy of it that writes make that read it.
 //
 // All values only grow, so that a history can be judged as it happens: a read must
 // give at least what had been acknowledged, or given to anybody, when it began.
@@ -39,6 +40,7 @@ type model struct {
 	db      map[cell]int64
 	version int64
 	trigger bool
+	copies  bool
 	history []int64 // by now, the value of c's row, for the lease
 
 	shadow struct {
@@ -134,7 +136,11 @@ func (m *model) read() actor {
 	var cells []cell
 	var tables []string
 	row := int64(-1)
-	switch m.rand.IntN(5) {
+	kind := 5
+	if !m.copies {
+		kind = m.rand.IntN(5)
+	}
+	switch kind {
 	case 0, 1: // one row of one table
 		row = int64(m.rand.IntN(modelRows))
 		tables = []string{"ab"[m.rand.IntN(2):][:1]}
@@ -145,6 +151,10 @@ func (m *model) read() actor {
 		tables = []string{"a", "b"}
 	case 4:
 		tables, cells = []string{"c"}, []cell{{"c", 0}}
+	case 5:
+		row = 0
+		tables = []string{"ad"[m.rand.IntN(2):][:1]}
+		cells = []cell{{tables[0], 0}}
 	}
 	if cells == nil {
 		for _, t := range tables {
@@ -179,11 +189,11 @@ func (m *model) read() actor {
 				}
 				switch {
 				case !m.analysed():
-					m.cache.Show(nil)
+					m.cache.Show(nil, nil)
 				case row >= 0:
-					m.cache.Show(Deps{}.Row(tables[0], row))
+					m.cache.Show(Deps{}.Row(tables[0], row), nil)
 				default:
-					m.cache.Show(Deps{}.Tables(tables))
+					m.cache.Show(Deps{}.Tables(tables), nil)
 				}
 				m.observe("a read", cells, r, floor, began)
 			})
@@ -243,13 +253,25 @@ func (m *model) observe(how string, cells []cell, r *exec.Result, floor map[cell
 		if got < floor[c] {
 			m.broken = fmt.Sprintf("%s gives %v = %d, and %d was known before", how, c, got, floor[c])
 		}
-		m.known[c] = max(m.known[c], got)
+		m.know(c, got)
+	}
+}
+
+// know notes what somebody knows now.
+func (m *model) know(c cell, v int64) {
+	m.known[c] = max(m.known[c], v)
+	if c.table == "d" {
+		m.know(cell{"a", 0}, v)
 	}
 }
 
 // apply is what the database does for a write to a, b, or a table's every row.
 func (m *model) apply(table string, row int64) (written map[cell]int64) {
 	written = map[cell]int64{}
+	if c := (cell{"d", 0}); table == "d" {
+		m.db[c] = max(m.db[c], m.db[cell{"a", 0}])
+		return map[cell]int64{c: m.db[c]}
+	}
 	for r := range int64(modelRows) {
 		if row >= 0 && r != row {
 			continue
@@ -270,16 +292,26 @@ func (m *model) write() actor {
 	table := "ab"[m.rand.IntN(2):][:1]
 	row := int64(m.rand.IntN(modelRows+1)) - 1
 	var t Touched
+	if m.copies {
+		table, row = "ad"[m.rand.IntN(2):][:1], 0
+	}
+	looks := false // at what d has, and changes nothing
 	moves, version, known := m.cache.Moves(), m.shadow.version, m.analysed()
 	switch {
 	case !known && m.cache.drop == everything:
 		t.Table(moves, table)
 	case !known:
 		t.Everything()
+	case table == "d":
+		if looks = m.rand.IntN(3) == 0; looks {
+			t.Alone(moves, table, row)
+		} else {
+			t.Row(moves, table, row)
+		}
 	case table == "a" && m.shadow.trigger:
 		t.Table(moves, "a")
 		t.Table(moves, "b")
-	case row >= 0 && m.rand.IntN(4) > 0:
+	case row >= 0 && (m.copies || m.rand.IntN(4) > 0):
 		t.Alone(moves, table, row)
 	case row >= 0:
 		t.Row(moves, table, row)
@@ -287,7 +319,7 @@ func (m *model) write() actor {
 		t.Table(moves, table)
 	}
 	begin := m.cache.Begin
-	if m.rand.IntN(4) > 0 {
+	if m.copies || m.rand.IntN(4) > 0 {
 		begin = m.cache.BeginWhole
 	}
 	return func() actor {
@@ -295,26 +327,63 @@ func (m *model) write() actor {
 		if w.unseen {
 			m.unseen++
 		}
-		if m.rand.IntN(6) == 0 {
-			return m.lose(w, table, row)
+		if lost := m.rand.IntN(6); lost == 0 && !m.copies || lost < 3 && table == "d" {
+			return m.lose(w, table, row, looks)
 		}
 		return m.asked(func(early int64) actor {
-			written := m.apply(table, row)
+			written := map[cell]int64{{"d", 0}: m.db[cell{"d", 0}]}
+			if !looks {
+				written = m.apply(table, row)
+			}
 			return func() actor {
 				saw := m.version
 				if m.cache.drop == askAfter {
 					saw = early
 				}
-				return func() actor {
+				return m.later(func() actor {
 					if known {
 						m.saw(saw, version)
 					}
+					m.show(w, table, row, looks)
 					w.Done()
 					return m.acknowledge(written)
-				}
+				})
 			}
 		})
 	}
+}
+
+// show is what the answer of a write does.
+func (m *model) show(w *Write, table string, row int64, looks bool) {
+	if !m.cache.Hidden(w) {
+		return
+	}
+	switch d := (Deps{}); {
+	case !m.analysed():
+		m.cache.Show(nil, w)
+	case looks, w.alone:
+		m.cache.Show(d.Row(table, row), w)
+	case table == "d":
+		m.cache.Show(d.Tables([]string{"a", "d"}), w)
+	default:
+		m.cache.Show(d.Tables([]string{"a", "b"}), w)
+	}
+}
+
+// later has an answer be long on its way where there are only few rows.
+func (m *model) later(arrives actor) actor {
+	if !m.copies {
+		return arrives
+	}
+	wait := m.rand.IntN(20)
+	var later actor
+	later = func() actor {
+		if wait--; wait > 0 {
+			return later
+		}
+		return arrives
+	}
+	return later
 }
 
 // asked is a request of which do is what happens on the server. Early is the version
@@ -332,14 +401,14 @@ func (m *model) asked(do func(early int64) actor) actor {
 func (m *model) acknowledge(written map[cell]int64) actor {
 	return func() actor {
 		for c, v := range written {
-			m.known[c] = max(m.known[c], v)
+			m.know(c, v)
 		}
 		return nil
 	}
 }
 
 // lose is a write whose answer never comes: it runs later, or never.
-func (m *model) lose(w *Write, table string, row int64) actor {
+func (m *model) lose(w *Write, table string, row int64, looks bool) actor {
 	return func() actor {
 		w.Lose()
 		wait := m.rand.IntN(20)
@@ -348,7 +417,7 @@ func (m *model) lose(w *Write, table string, row int64) actor {
 			if wait--; wait > 0 {
 				return later
 			}
-			if m.rand.IntN(3) > 0 {
+			if !looks && m.rand.IntN(3) > 0 {
 				m.apply(table, row)
 			}
 			return func() actor { w.Settle(); return nil }
@@ -380,6 +449,12 @@ func (m *model) ddl(own bool) actor {
 func (m *model) next() actor {
 	if !m.analysed() && m.rand.IntN(3) == 0 {
 		return m.load
+	}
+	if m.copies {
+		if m.rand.IntN(2) == 0 {
+			return m.write
+		}
+		return m.read
 	}
 	switch n := m.rand.IntN(200); {
 	case n < 30:
@@ -425,6 +500,7 @@ func TestProtocolHolds(t *testing.T) {
 	served, unseen := 0, 0
 	for seed := range runs {
 		m := newModel(seed, nothing)
+		m.copies = seed%4 == 0
 		m.run(modelSteps)
 		if m.broken != "" {
 			t.Fatalf("seed %d: %s", seed, m.broken)
@@ -442,16 +518,18 @@ func TestProtocolHolds(t *testing.T) {
 func TestProtocolNeedsEachStep(t *testing.T) {
 	names := map[step]string{bumpBefore: "bump before", bumpAfter: "bump after", mark: "mark", poison: "poison",
 		showAnswers: "show what answers have", showFills: "show what fills have",
+		showOthers: "show what others may have read", showLost: "show what lost writes may have read",
 		markedCheck: "check of marks", earlyEpochs: "epochs from before", hitCheck: "check of a hit", joinCheck: "check of a join",
 		moveWorld: "bump of everything for a schema", moveOpen: "open writes for a schema", leaseWall: "wall clock", leaseMono: "monotonic clock",
 		everything: "everything, while the schema is not known", askAfter: "version from after a write"}
 	// Where it takes long to happen the search begins where it did.
-	first := map[step]uint64{moveWorld: 5426, moveOpen: 3414, askAfter: 6887}
+	first := map[step]uint64{moveWorld: 5426, moveOpen: 3414, askAfter: 6887, showLost: 4130}
 	for drop := bumpBefore; drop <= askAfter; drop++ {
 		t.Run(names[drop], func(t *testing.T) {
 			for n := range uint64(20000) {
 				seed := first[drop] + n
 				m := newModel(seed, drop)
+				m.copies = drop == showOthers || drop == showLost
 				if m.run(modelSteps); m.broken != "" {
 					t.Logf("seed %d: %s", seed, m.broken)
 					return

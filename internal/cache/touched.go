@@ -35,7 +35,10 @@ func ReadsRow(name string, key int64) Deps {
 }
 
 // Row adds one row of a table, as what an answer shows.
-func (d Deps) Row(name string, key int64) Deps { return append(d, rowPlace(fold(name), key)) }
+func (d Deps) Row(name string, key int64) Deps {
+	h := fold(name)
+	return append(d, at(allRows, h), rowPlace(h, key))
+}
 
 // Tables adds whole tables, as what an answer shows.
 func (d Deps) Tables(names []string) Deps {

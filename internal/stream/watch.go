@@ -19,8 +19,8 @@ type Watch interface {
 	// they would elsewhere.
 	Add(set WriteSet, stmts []exec.Stmt, odd bool) WriteSet
 	// Begin is called before a request that may commit what is in set is sent. whole:
-	// the request is the statements that have been added, each of a transaction of
-	// its own or all of one, and nothing else.
+	// the request is the statements that have been added and nothing else, and there is
+	// one, or they are those of different callers, in one transaction.
 	Begin(set WriteSet, whole bool) Write
 	// Answered is called with the statements of a request that has been answered,
 	// before anybody gets the answer. w is what Begin has given for it, nil if it has
@@ -104,7 +104,7 @@ func (s *Stream) beginWrite(class exec.Class, p *Plan) Write {
 	if s.touched == nil || !p.mayCommit() {
 		return nil
 	}
-	return w.Begin(s.touched, first && !s.pinned && (p.Shape == Transaction || p.Begin == "" && !p.Guard))
+	return w.Begin(s.touched, first && !s.pinned && (p.Shape == Transaction || p.Begin == "" && !p.Guard && len(p.Stmts) == 1))
 }
 
 // answered tells the watch what an answer shows.
