@@ -1,16 +1,23 @@
 package stream
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/turso-opt/turso-opt/hranatest"
 	"github.com/turso-opt/turso-opt/internal/exec"
+	"github.com/turso-opt/turso-opt/internal/hranahttp"
+	"github.com/turso-opt/turso-opt/internal/limit"
 )
 
 // numbers gives n rows, each of them 1 KB.
@@ -216,4 +223,41 @@ func TestRowsShowWhenTheyAreRead(t *testing.T) {
 	}
 	_ = c.Close()
 	s.End()
+}
+
+// A cursor that ends behind its head says nothing of the statement: neither that it
+// has a result nor that it has failed.
+func TestRowsWithoutAResult(t *testing.T) {
+	r := newRig(t, hranatest.Options{Profile: hranatest.Cloud})
+	target, err := url.Parse(r.server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	proxy.ModifyResponse = func(a *http.Response) error {
+		if !strings.HasSuffix(a.Request.URL.Path, "/cursor") {
+			return nil
+		}
+		body, err := io.ReadAll(a.Body)
+		head, _, _ := bytes.Cut(body, []byte("\n"))
+		a.Body, a.ContentLength = io.NopCloser(bytes.NewReader(append(head, '\n'))), -1
+		a.Header.Del("Content-Length")
+		return err
+	}
+	front := httptest.NewServer(proxy)
+	defer front.Close()
+	u, err := url.Parse(front.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := hranahttp.New(hranahttp.Config{URL: u})
+	p := NewPool(client, new(limit.Budget), time.Now)
+	defer client.Close()
+	defer p.Close()
+	s := p.Session()
+	defer s.End()
+	o, err := s.Large(context.Background(), &exec.Stmt{SQL: numbers(5), Note: new(exec.Note), WantRows: true}, "", false)
+	if err == nil || !strings.Contains(err.Error(), "no result of the statement") {
+		t.Fatalf("%+v, %v", o, err)
+	}
 }
