@@ -465,6 +465,8 @@ func TestPingAfresh(t *testing.T) {
 		ask(t, c)
 		dials := c.Counters().Dials
 		for range 2 {
+			// One that is being dialled already would do.
+			await(t, func() bool { return c.transport.pool.Dialling(&c.home.place.target) == 0 })
 			p, ok := c.newPing(5 * time.Second)
 			if !ok {
 				t.Fatal("no ping")
@@ -474,8 +476,7 @@ func TestPingAfresh(t *testing.T) {
 			}
 			ask(t, c)
 		}
-		if n := c.Counters().Dials - dials; n < 2 {
-			t.Errorf("%d dials", n)
-		}
+		// A connection that has answered beside meanwhile may serve before the dial ends.
+		await(t, func() bool { return c.Counters().Dials-dials >= 2 })
 	})
 }
