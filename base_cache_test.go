@@ -316,10 +316,7 @@ func TestBaseCacheAndForgottenTransactions(t *testing.T) {
 // answers, and no answer is older than a lease.
 func TestBaseCacheAndOthersDDL(t *testing.T) {
 	inModes(t, cachedBases, func(t *testing.T, e *env) {
-		var ahead atomic.Int64
-		tursoopt.CacheClock(func() (wall, mono int64) { return ahead.Load(), ahead.Load() })
-		db := e.open(t, "cache=1MiB", "cache_lease=10s", "cache_ttl=1h")
-		tursoopt.CacheClock(nil)
+		db, ahead := clocked(func() *sql.DB { return e.open(t, "cache=1MiB", "cache_lease=10s", "cache_ttl=1h") })
 		other := e.open(t)
 		ctx := context.Background()
 		mustExec(t, db, cacheSchema)
@@ -517,10 +514,7 @@ func TestBaseCacheLostWrites(t *testing.T) {
 	defer tursoopt.LostFor(0)
 	e := newEnv(t, mode{params: "base=libsql-client-go"})
 	p := e.tapped(t)
-	var ahead atomic.Int64
-	tursoopt.CacheClock(func() (wall, mono int64) { return ahead.Load(), ahead.Load() })
-	db := e.cached(t)
-	tursoopt.CacheClock(nil)
+	db, ahead := clocked(func() *sql.DB { return e.cached(t) })
 	mustExec(t, db, cacheSchema)
 	const q, other = "SELECT sum(n) FROM b", "SELECT sum(n) FROM parent"
 	warm(t, db, q)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -219,10 +218,7 @@ func TestBaseCacheDDLCountsAtItsEnd(t *testing.T) {
 		defer tursoopt.LostFor(0)
 		e := newEnv(t, mode{params: "base=libsql-client-go"})
 		p := e.tapped(t)
-		var ahead atomic.Int64
-		tursoopt.CacheClock(func() (wall, mono int64) { return ahead.Load(), ahead.Load() })
-		db := e.cached(t)
-		tursoopt.CacheClock(nil)
+		db, ahead := clocked(func() *sql.DB { return e.cached(t) })
 		mustExec(t, db, cacheSchema)
 		warm(t, db, sumB)
 		h := p.after(t, "CREATE TRIGGER late")
@@ -247,10 +243,7 @@ func TestBaseCacheSchemaIsOfItsTime(t *testing.T) {
 	e := newEnv(t, mode{params: "base=libsql-client-go"})
 	other := e.open(t)
 	p := e.tapped(t)
-	var ahead atomic.Int64
-	tursoopt.CacheClock(func() (wall, mono int64) { return ahead.Load(), ahead.Load() })
-	db := e.open(t, "cache=1MiB", "cache_lease=10s", "cache_ttl=1h")
-	tursoopt.CacheClock(nil)
+	db, ahead := clocked(func() *sql.DB { return e.open(t, "cache=1MiB", "cache_lease=10s", "cache_ttl=1h") })
 	mustExec(t, db, cacheSchema)
 	warm(t, db, sumV)
 	// Own DDL, and no look at the schema but by the next read.

@@ -2,9 +2,9 @@ package tursoopt_test
 
 import (
 	"context"
+	"database/sql"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,10 +38,7 @@ func tableStats(t *testing.T, s tursoopt.CacheStats, table string) tursoopt.Cach
 func TestCacheStatsByTextAndTable(t *testing.T) {
 	e := newEnv(t, mode{native: true})
 	p := e.tapped(t)
-	var ahead atomic.Int64
-	tursoopt.CacheClock(func() (wall, mono int64) { return ahead.Load(), ahead.Load() })
-	db := e.open(t, "cache=64KiB", "cache_lease=1m")
-	tursoopt.CacheClock(nil)
+	db, ahead := clocked(func() *sql.DB { return e.open(t, "cache=64KiB", "cache_lease=1m") })
 	mustExec(t, db, cacheSchema)
 	const q, shown = "SELECT sum(b.n) FROM b JOIN a WHERE a.u <> 'S3CRET'", "SELECT sum(b.n) FROM b JOIN a WHERE a.u <> ?"
 	// One miss that is kept, whose request takes a second, and two hits.
@@ -182,10 +179,9 @@ func TestCacheStatsByCause(t *testing.T) {
 // another that sets the clock: a cache that is opened meanwhile would have it too.
 func TestCacheTableTTL(t *testing.T) {
 	inModes(t, append(cachedBases[1:], cacheModes[1:]...), func(t *testing.T, e *env) {
-		var ahead atomic.Int64
-		tursoopt.CacheClock(func() (wall, mono int64) { return ahead.Load(), ahead.Load() })
-		db := e.open(t, "cache=4MiB", "cache_lease=2h", "cache_ttl=10m", "cache_table_ttl=A:5s,parent:off,child:1h")
-		tursoopt.CacheClock(nil)
+		db, ahead := clocked(func() *sql.DB {
+			return e.open(t, "cache=4MiB", "cache_lease=2h", "cache_ttl=10m", "cache_table_ttl=A:5s,parent:off,child:1h")
+		})
 		mustExec(t, db, cacheSchema)
 		queries := []struct {
 			query string

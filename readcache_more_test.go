@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -95,10 +94,9 @@ func TestCacheRevalidates(t *testing.T) {
 }
 
 func testRevalidates(t *testing.T, e *env) {
-	var ahead atomic.Int64
-	tursoopt.CacheClock(func() (wall, mono int64) { return ahead.Load(), ahead.Load() })
-	db := e.open(t, "cache=1MiB", "cache_lease=3s", "stale_while_revalidate=1h", "cache_ttl=30m")
-	tursoopt.CacheClock(nil)
+	db, ahead := clocked(func() *sql.DB {
+		return e.open(t, "cache=1MiB", "cache_lease=3s", "stale_while_revalidate=1h", "cache_ttl=30m")
+	})
 	other := e.open(t)
 	mustExec(t, db, cacheSchema)
 	const q = "SELECT sum(n) FROM b"
@@ -144,10 +142,7 @@ func testRevalidates(t *testing.T, e *env) {
 // Without a cache a lease ends by the clock, and others' writes are seen.
 func TestCacheLeaseBoundsOthers(t *testing.T) {
 	inModes(t, append(cachedBases, cacheModes...), func(t *testing.T, e *env) {
-		var ahead atomic.Int64
-		tursoopt.CacheClock(func() (wall, mono int64) { return ahead.Load(), ahead.Load() })
-		db := e.open(t, "cache=1MiB", "cache_lease=2s")
-		tursoopt.CacheClock(nil)
+		db, ahead := clocked(func() *sql.DB { return e.open(t, "cache=1MiB", "cache_lease=2s") })
 		other := e.open(t)
 		mustExec(t, db, cacheSchema)
 		queries := []string{"SELECT sum(n) FROM b", "SELECT n FROM b WHERE id = 1", "SELECT sum(n) FROM v"}

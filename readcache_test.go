@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	tursoopt "github.com/turso-opt/turso-opt"
@@ -14,6 +15,15 @@ import (
 func (e *env) cached(t testing.TB, params ...string) *sql.DB {
 	t.Helper()
 	return e.open(t, append(params, "cache=4MiB", "cache_lease=1h", "cache_ttl=2h")...)
+}
+
+// clocked opens a database whose leases go by a clock that stands still, but for what
+// is added to ahead.
+func clocked(open func() *sql.DB) (db *sql.DB, ahead *atomic.Int64) {
+	ahead = new(atomic.Int64)
+	tursoopt.CacheClock(func() (wall, mono int64) { return ahead.Load(), ahead.Load() })
+	defer tursoopt.CacheClock(nil)
+	return open(), ahead
 }
 
 func cacheStats(t testing.TB, db *sql.DB) tursoopt.CacheStats {

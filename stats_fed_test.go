@@ -101,10 +101,7 @@ func TestCacheStatsAreFed(t *testing.T) {
 func TestLostWritesGivenUpAreCounted(t *testing.T) {
 	e := newEnv(t, mode{native: true})
 	p := e.tapped(t)
-	var ahead atomic.Int64
-	tursoopt.CacheClock(func() (wall, mono int64) { return ahead.Load(), ahead.Load() })
-	db := e.cached(t)
-	tursoopt.CacheClock(nil)
+	db, ahead := clocked(func() *sql.DB { return e.cached(t) })
 	mustExec(t, db, cacheSchema)
 	const q = "SELECT sum(n) FROM b"
 	warm(t, db, q)

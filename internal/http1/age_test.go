@@ -48,20 +48,27 @@ func TestOldConnectionsAreReplaced(t *testing.T) {
 	})
 }
 
+// inUse is a pool with one connection, which somebody has.
+func inUse(t *testing.T) (m *middlebox, p *testPool, to *Target, c *conn) {
+	t.Helper()
+	m, to = &middlebox{delay: time.Second}, &Target{Addr: "db.test:80"}
+	p = m.pool(t)
+	c, err := p.get(t.Context(), to, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m, p, to, c
+}
+
 // One that is in use when its place has been taken is closed when it comes back.
 func TestOldConnectionInUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &middlebox{delay: time.Second}
-		p := m.pool(t)
+		m, p, to, c := inUse(t)
 		defer m.end(p)
-		to := &Target{Addr: "db.test:80"}
-		c, err := p.get(t.Context(), to, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
 		time.Sleep(MaxAge)
 		p.put(c)
-		if c, err = p.get(t.Context(), to, nil); err != nil {
+		c, err := p.get(t.Context(), to, nil)
+		if err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Second)
@@ -76,14 +83,8 @@ func TestOldConnectionInUse(t *testing.T) {
 // meanwhile.
 func TestRenewedStaysRenewed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &middlebox{delay: time.Second}
-		p := m.pool(t)
+		m, p, to, c := inUse(t)
 		defer m.end(p)
-		to := &Target{Addr: "db.test:80"}
-		c, err := p.get(t.Context(), to, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
 		time.Sleep(time.Second)
 		p.Renew(to)
 		p.CloseIdle(to)
